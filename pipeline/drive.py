@@ -11,7 +11,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.decisions import RecordPassedOver
 from pipeline.messages.entries import Cursor, PassedRecord
 from pipeline.messages.events import AnyEvent
-from pipeline.state.decided import note_rules
+from pipeline.state.rule_changes import note_rules
 from pipeline.state.shard import Shard
 from pipeline.units import Offset
 

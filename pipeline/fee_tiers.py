@@ -16,10 +16,10 @@ _WIDEST_SPOT_LOG_BPS = 200
 
 
 def slippage_bps_of(fee_pips: int) -> Bps:
-    """Tell how far from the reference price a swap may end, by the pool's fee."""
+    """Return how far from the reference price a swap may end, by the pool's fee."""
     return Bps(_SLIPPAGE_BPS.get(fee_pips, _WIDEST_SLIPPAGE_BPS))
 
 
 def spot_log_bps_of(fee_pips: int) -> LogBps:
-    """Tell how far spot may be from a reference price, by the pool's fee."""
+    """Return how far spot may be from a reference price, by the pool's fee."""
     return LogBps(_SPOT_LOG_BPS.get(fee_pips, _WIDEST_SPOT_LOG_BPS))

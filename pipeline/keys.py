@@ -27,7 +27,7 @@ class Kind(Protocol[*Parts]):
         """Build the key of these parts."""
 
     def matches(self, key: str) -> bool:
-        """Ask whether a key is of this kind."""
+        """Return whether a key is of this kind."""
 
     def under(self, first: object) -> str:
         """Name what `Tables.group` lists keys with this first part under, where they have more."""
@@ -192,7 +192,7 @@ KEPT_FAMILIES: Final = families(
 
 
 def is_of_chain(key: str) -> bool:
-    """Ask whether an entry goes back with a reorg."""
+    """Return whether an entry goes back with a reorg."""
     return family(key) not in KEPT_FAMILIES
 
 
@@ -211,7 +211,7 @@ class Place(NamedTuple):
 
 @lru_cache(maxsize=4_096)
 def place_of(key: str) -> Place:
-    """Tell where an entry belongs: asked at each write, and mostly of the same keys."""
+    """Find where an entry belongs: asked at each write, and mostly of the same keys."""
     kind, listed_under = family(key), group_of(key)
     lists = (kind,) if kind == listed_under else (kind, listed_under)
     return Place(listed_under, lists, (key, *lists), is_of_chain(key), kind not in IN_NO_VIEW)

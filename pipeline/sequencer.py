@@ -47,7 +47,7 @@ def sequencer_trouble(
 
 
 def judged_otherwise_s(feed: SequencerFeed, answer: SequencerAnswer | None, now_s: Seconds) -> Seconds | None:
-    """Tell the first moment after now at which the same answer is judged otherwise; None: never."""
+    """Return the first moment after now at which the same answer is judged otherwise; None: never."""
     if answer is None:
         return None
     ends = [answer.started_at_s]
@@ -57,12 +57,12 @@ def judged_otherwise_s(feed: SequencerFeed, answer: SequencerAnswer | None, now_
 
 
 def _grace_ends_s(feed: SequencerFeed, answer: SequencerAnswer) -> Seconds:
-    """Tell the first second at which the sequencer is up for longer than its grace period, as Aave's sentinel counts it."""
+    """Return the first second at which the sequencer is up for longer than its grace period, as Aave's sentinel counts it."""
     return Seconds(answer.started_at_s + feed.grace_s + 1)
 
 
 def _fault(answer: SequencerAnswer | None, now_s: Seconds) -> str | None:
-    """Say why an answer tells nothing, if so: nobody has read it, it is none of an uptime feed, or of a time that has not come."""
+    """Explain why an answer tells nothing, if so: nobody has read it, it is none of an uptime feed, or of a time that has not come."""
     if answer is None:
         return "is not read, or does not answer as one"
     if answer.answer not in {_UP, _DOWN}:

@@ -26,7 +26,7 @@ class Reminder:
         self._next_s: float | None = None
 
     def is_due(self) -> bool:
-        """Ask whether it is to be said now."""
+        """Return whether it is to be said now."""
         now_s = self._clock()
         if self._next_s is not None and now_s < self._next_s:
             return False

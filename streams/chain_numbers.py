@@ -61,5 +61,5 @@ def numbers_of(chain_id: ChainId) -> ChainNumbers:
 
 
 def is_known(chain_id: ChainId) -> bool:
-    """Ask whether a chain is one of those whose numbers are known."""
+    """Return whether a chain is one of those whose numbers are known."""
     return chain_id in known_chains()

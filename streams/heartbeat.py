@@ -48,7 +48,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def no_progress() -> Progress:
-    """Tell of no block: for a process that follows none."""
+    """Return no progress, for a process that follows no chain."""
     return Progress()
 
 

@@ -28,7 +28,7 @@ _HALTING = (AccessError, LogLostError, NewerRecordError, SignerHaltedError, Stat
 
 
 def code_of(error: BaseException, otherwise: int) -> int:
-    """Tell with which code a process that serves ends: whether its supervisor may start it again."""
+    """Return with which code a process that serves ends: whether its supervisor may start it again."""
     if isinstance(error, _HALTING):
         return HALTED
     return CONFIGURATION if isinstance(error, SettingsError) else otherwise

@@ -9,7 +9,7 @@ import msgspec
 from pipeline.errors import UNREADABLE
 from pipeline.messages.processes import ProcessSeen
 from pipeline.units import ChainId
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 from streams.kafka.codec import decode_process
 from streams.kafka.readers import Reader
 from streams.kafka.topics import PROCESSES
@@ -28,12 +28,12 @@ class ProcessNow(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> Literal["well", "stale", "dead"]:
-        """Tell whether beats are missing, and how many."""
+        """Return whether beats are missing, and how many."""
         missed = self.silent_s / self.seen.beat_s
         return "dead" if missed > DEAD_BEATS else "stale" if missed > STALE_BEATS else "well"
 
     def silence(self) -> str:
-        """Say that no beat comes any more."""
+        """Report that no beat comes any more."""
         return (
             f"`evenkeel {self.seen.role}` of {self.seen.instance} is {self.state}: "
             f"no heartbeat for {duration_text(self.silent_s)}"

@@ -59,7 +59,7 @@ def node_name(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL names this machine, by words alone: nothing is resolved."""
+    """Return whether a URL names this machine, by words alone: nothing is resolved."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
         return ip_address(host).is_loopback

@@ -178,7 +178,7 @@ class Settings(KafkaSettings, BaseSettings):
         )
 
     def _each(self, field: str) -> tuple[int | None, ...]:
-        """Give one bound for each node."""
+        """Return one bound for each node."""
         bounds: tuple[int, ...] = getattr(self, field)
         nodes = len(self.rpc_url)
         if len(bounds) <= 1:
@@ -235,7 +235,7 @@ def made(folder: Path) -> Path:
 
 # ------------------------------------------------------------------ what is in the run's folder
 def _found_in(folder: Path, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Say where a devnet's broker and chain are, its chain only where nothing else names one; else where the kept broker is."""
+    """Describe where a devnet's broker and chain are, its chain only where nothing else names one; else where the kept broker is."""
     devnet = devnet_in(folder)
     if devnet is None:
         kept = broker_in(folder)

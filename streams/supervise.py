@@ -181,7 +181,7 @@ class _Keeper:
 
 
 def why(code: int) -> str:
-    """Say how a process ended."""
+    """Describe how a process ended."""
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -56,7 +56,7 @@ def configure_log(
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Ask whether a stream takes colours: a terminal does, unless NO_COLOR is set (https://no-color.org)."""
+    """Return whether a stream takes colours: a terminal does, unless NO_COLOR is set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 

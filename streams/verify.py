@@ -18,7 +18,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import venue_of_read, venues
-from streams.compared import Refold
+from streams.fold_comparison import Refold
 from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record
@@ -26,7 +26,7 @@ from streams.kafka.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
 from streams.node.chain_reads import observe
 from streams.node.port import Node
 from streams.node.venues.port import ReadContext
-from streams.passed_over import Words
+from streams.skipped_records import Words
 
 
 class Verdict(msgspec.Struct, kw_only=True):

@@ -144,7 +144,7 @@ _IN_OUR_WORDS: Mapping[str, str] = {
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """Say what a model found wrong, in our words, without the values (one may be a secret)."""
+    """Describe what a model found wrong, in our words, without the values (one may be a secret)."""
     found = []
     for detail in error.errors(include_url=False, include_input=False):
         path, context = detail["loc"], detail.get("ctx", {})

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from pipeline import keys
 from pipeline.advance import advance
-from pipeline.follow.runs import seen_of
+from pipeline.follow.quiet_runs import seen_of
 from pipeline.messages.base import Output
 from pipeline.messages.entries import Cursor
 from pipeline.messages.events import AnyEvent, BlocksPassed
-from pipeline.state.decided import note_rules
+from pipeline.state.rule_changes import note_rules
 from pipeline.state.shard import Shard
 from pipeline.units import Offset
 

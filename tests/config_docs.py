@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr, StringConstraints
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from streams.human import (
+from streams.human_numbers import (
     bps_text,
     parse_bps,
     parse_price_move,

@@ -9,7 +9,7 @@ import yaml
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import BLOCK_S, Chain
 from streams.devnet.ports import HOST, free_port
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 
 ASKED_BPS = 1_000
 """By so much the wanted share is another than the one that stands there."""

@@ -8,7 +8,7 @@ from v3_follower import Follower
 
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
 from pipeline.units import Tick
-from streams.devnet import actions, direct
+from streams.devnet import actions, direct_calls
 from streams.devnet.transactions import Tx
 from streams.devnet.world import MAX_TICK, DevnetPool, Pair, World
 
@@ -55,12 +55,14 @@ class Actors:
         down = self.rng.random() < 0.5
         amount = self.amount(self.rng.randrange(2)) * self.rng.choice((1, 1, -1))
         limit_x96 = self.limit_x96(down=down) if self.rng.random() < 0.5 else None
-        return direct.swap_directly(
+        return direct_calls.swap_directly(
             self.world, self.someone(), self.pool, zero_for_one=down, amount=amount, limit_x96=limit_x96
         )
 
     def mint(self) -> Tx:
-        return direct.mint_directly(self.world, self.someone(), self.pool, self.ticks(), self.liquidity())
+        return direct_calls.mint_directly(
+            self.world, self.someone(), self.pool, self.ticks(), self.liquidity()
+        )
 
     def burn(self) -> Tx | None:
         held = self._held_by(self.world.callee)
@@ -68,14 +70,14 @@ class Actors:
             return None
         ticks, liquidity = self.rng.choice(held)
         part = self.rng.choice((0, 1, liquidity // 3, liquidity, liquidity))
-        return direct.burn_directly(self.world, self.someone(), self.pool, ticks, part)
+        return direct_calls.burn_directly(self.world, self.someone(), self.pool, ticks, part)
 
     def collect(self) -> Tx:
         held = self._held_by(self.world.callee)
         never = self.rng.random() < 0.2 or not held
         ticks = self.ticks() if never else self.rng.choice(held)[0]
         amounts = self.rng.choice((actions.EVERYTHING, self._part(), (0, 1)))
-        return direct.collect_directly(self.world, self.someone(), self.pool, ticks, amounts)
+        return direct_calls.collect_directly(self.world, self.someone(), self.pool, ticks, amounts)
 
     def mint_nft(self) -> Tx | None:
         if len(self.follower.nfts) > 14:
@@ -124,7 +126,7 @@ class Actors:
 
     def flash(self) -> Tx:
         amounts = self.rng.choice(((self.amount(0), self.amount(1)), (self.amount(0), 0), (0, 0)))
-        return direct.flash(self.world, self.someone(), self.pool, amounts)
+        return direct_calls.flash(self.world, self.someone(), self.pool, amounts)
 
     def protocol(self) -> Tx:
         if self.rng.random() < 0.5:

@@ -17,7 +17,7 @@ from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from streams.devnet import reads
 from streams.devnet.actions import EVERYTHING, MAX_UINT256
 from streams.devnet.chain import Chain
-from streams.node.blocking import RpcRefusedError
+from streams.node.blocking_rpc import RpcRefusedError
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"

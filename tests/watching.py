@@ -15,8 +15,8 @@ import msgspec
 from forked import Forked
 
 from pipeline.follow.log_filter import LogFilter, log_filter, select
+from pipeline.follow.quiet_runs import seen_of
 from pipeline.follow.routes import Arrival, follow
-from pipeline.follow.runs import seen_of
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import Route

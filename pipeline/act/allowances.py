@@ -34,14 +34,14 @@ def allowances(policy: Policy, grants: Iterable[Grant]) -> dict[str, RawAmount]:
 
 
 def may_stand(policy: Policy, token: Address, spender: Address) -> RawAmount:
-    """Tell how much an allowance may be between plans: none of a hedge's venue stands, so that a hedge which ends leaves none."""
+    """Return how much an allowance may be between plans: none of a hedge's venue stands, so that a hedge which ends leaves none."""
     spec = policy.chain.venue(policy.hedge.venue) if policy.hedge else None
     at_hedge = () if spec is None else (each.address for each in spec.contracts)
     return RawAmount(0) if spender in at_hedge else policy.standing(token)
 
 
 def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
-    """Ask whether a spender may take an amount already, and not much more than that or than may stand."""
+    """Return whether a spender may take an amount already, and not much more than that or than may stand."""
     granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
     most = max(amount * _MOST_GRANTED_PERCENT // 100, may_stand(policy, token, spender))
     return granted is not None and amount <= granted.amount <= most
@@ -79,7 +79,7 @@ def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Dr
 
 
 def stands(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
-    """Ask whether a spender may take an amount already and may go on doing so: nothing is given, nothing taken back."""
+    """Return whether a spender may take an amount already and may go on doing so: nothing is given, nothing taken back."""
     return amount <= may_stand(policy, token, spender) and is_allowed(shard, policy, token, spender, amount)
 
 

@@ -50,7 +50,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is only a step towards the target; empty: it is the whole way."""
 
     def deviations(self, policy: Policy) -> tuple[int, int]:
-        """Tell how far from its target the share is and would be, in bps."""
+        """Return how far from its target the share is and would be, in bps."""
         target = policy.strategy.target_share_bps
         return abs(self.share_before_bps - target), abs(self.share_after_bps - target)
 

@@ -103,7 +103,7 @@ TABLE: Mapping[State, Mapping[Move | Happening, tuple[State, ...]]] = {
 
 
 def state_of(plan: Plan | None, tables: Tables) -> State:
-    """Tell which state a plan is in on the branch as it is."""
+    """Return which state a plan is in on the branch as it is."""
     if plan is None:
         return "none"
     standing = stand(plan, tables)
@@ -121,7 +121,7 @@ def state_of(plan: Plan | None, tables: Tables) -> State:
 
 
 def _is_held(plan: Plan, due: Phase) -> bool:
-    """Ask whether the clock that runs is that of the phase which is due, or of one behind it that was made due again with it."""
+    """Return whether the clock that runs is that of the phase which is due, or of one behind it that was made due again with it."""
     held = plan.stalled_phase
     return held is not None and plan.names.index(due) <= plan.names.index(held)
 

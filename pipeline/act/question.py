@@ -89,5 +89,5 @@ class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
     """What holds a trade back and would let go on what is placed without it."""
 
     def of_trading(self, question: Question) -> bool:
-        """Ask whether a phase trades."""
+        """Return whether a phase trades."""
         return any(each.step in self.trading for each in question.drafts)

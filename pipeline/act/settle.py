@@ -46,7 +46,7 @@ Standing = Due | Waiting | Broken | Finished
 
 
 def stand(plan: Plan, tables: Tables) -> Standing:
-    """Tell what a plan waits for. Nothing is due while anything of it, dropped or not, may still come into a block."""
+    """Return what a plan waits for. Nothing is due while anything of it, dropped or not, may still come into a block."""
     for step in plan.steps:
         if _fate(step, tables) == "in flight":
             return Waiting(phase=step.phase, step=step.step)
@@ -84,7 +84,7 @@ def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Broken | 
 
 
 def _has_placed(plan: Plan, tables: Tables) -> bool:
-    """Ask whether the tokens are where the goal wants them: whatever failed before that, nothing is left to be moved."""
+    """Return whether the tokens are where the goal wants them: whatever failed before that, nothing is left to be moved."""
     return _has_done(plan, "places", tables)
 
 
@@ -95,12 +95,12 @@ def _has_done(plan: Plan, work: PhaseWork, tables: Tables) -> bool:
 
 
 def has_moved(plan: Plan, tables: Tables) -> bool:
-    """Ask whether a transaction of a plan has moved something on this branch: permissions that are given or taken back move nothing."""
+    """Return whether a transaction of a plan has moved something on this branch: permissions that are given or taken back move nothing."""
     return any(_has_done(plan, each.does, tables) for each in plan.phases if each.does != "resets")
 
 
 def is_on_branch(plan: Plan, tables: Tables) -> bool:
-    """Ask whether anything that was signed for a plan is in a block of this branch, be it reverted or a cancellation: its gas was paid."""
+    """Return whether anything that was signed for a plan is in a block of this branch, be it reverted or a cancellation: its gas was paid."""
     intents = (tables.find(keys.intent(step.intent), Intent) for step in plan.steps)
     return any(
         _receipt((*intent.hashes, *intent.cancellations), tables) is not None
@@ -110,7 +110,7 @@ def is_on_branch(plan: Plan, tables: Tables) -> bool:
 
 
 def is_outside(plan: Plan, tables: Tables) -> bool:
-    """Ask whether tokens were taken out of the venue, are not back there, and are still to be brought back."""
+    """Return whether tokens were taken out of the venue, are not back there, and are still to be brought back."""
     places = plan.doing("places")
     if (places and set(places) <= set(plan.given_up)) or _has_placed(plan, tables):
         return False
@@ -118,14 +118,14 @@ def is_outside(plan: Plan, tables: Tables) -> bool:
 
 
 def lies_outside(plan: Plan, phase: Phase, tables: Tables) -> bool:
-    """Ask whether what a phase is to move lies outside: always what is traded or placed; of what is freed, what a part of it has freed."""
+    """Return whether what a phase is to move lies outside: always what is traded or placed; of what is freed, what a part of it has freed."""
     if phase in plan.doing("trades", "places"):
         return True
     return phase in plan.doing("frees") and is_outside(plan, tables)
 
 
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
-    """Ask whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
+    """Return whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
     bounds = {bound.allowance: bound.most for bound in plan.standing}
     found = ((key, tables.find(key, Allowance)) for key in plan.allowances)
     return any(each is None or each.amount > bounds.get(key, 0) for key, each in found)
@@ -133,7 +133,7 @@ def _is_exposed(plan: Plan, tables: Tables) -> bool:
 
 # ------------------------------------------------------------------ one transaction
 def _fate(step: PlannedStep, tables: Tables) -> Fate:
-    """Tell what became of a transaction on this branch."""
+    """Return what became of a transaction on this branch."""
     intent = tables.find(keys.intent(step.intent), Intent)
     receipt = None if intent is None else _receipt(intent.hashes, tables)
     if receipt is not None:
@@ -193,7 +193,7 @@ def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> t
 
 
 def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
-    """Ask whether a reorg may change what became of a transaction: it was signed, and its nonce is not final."""
+    """Return whether a reorg may change what became of a transaction: it was signed, and its nonce is not final."""
     intent = tables.find(keys.intent(step.intent), Intent)
     if intent is None or not intent.hashes or step.outcome is not None:
         return False
@@ -202,7 +202,7 @@ def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
 
 
 def is_open(plan: Plan | None, tables: Tables) -> bool:
-    """Ask whether a plan still has something to do; a reorg may open a finished one again."""
+    """Return whether a plan still has something to do; a reorg may open a finished one again."""
     return plan is not None and plan.closed is None and not isinstance(stand(plan, tables), Finished)
 
 
@@ -222,7 +222,7 @@ def note_failure(plan: Plan, phase: Phase, step: Step, outcome: AnyStepOutcome) 
 
 
 def fails_alike(plan: Plan, phase: Phase) -> bool:
-    """Ask whether a phase has come to nothing for the same reason again."""
+    """Return whether a phase has come to nothing for the same reason again."""
     failure = failure_of(plan, phase)
     return failure is not None and failure.times >= ALIKE
 
@@ -233,11 +233,11 @@ def still_watched(plan: Plan) -> tuple[str, ...]:
 
 
 def is_final(plan: Plan, tables: Tables, final: BlockNumber) -> bool:
-    """Ask whether no reorg opens a finished plan again: none of its transactions can still come, go or come back."""
+    """Return whether no reorg opens a finished plan again: none of its transactions can still come, go or come back."""
     return plan.made_at.number <= final and not any(_may_change(step, tables, final) for step in plan.steps)
 
 
 def never_sent(plan: Plan, tables: Tables) -> bool:
-    """Ask whether no transaction of a plan was ever signed: what is made again follows something that was."""
+    """Return whether no transaction of a plan was ever signed: what is made again follows something that was."""
     intents = [tables.find(keys.intent(step.intent), Intent) for step in plan.steps]
     return plan.attempt == 1 and all(intent is None or not intent.hashes for intent in intents)

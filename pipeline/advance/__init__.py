@@ -11,15 +11,15 @@ from pipeline.advance.departures import tell_leavings
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
 from pipeline.advance.operators import apply_policy, held_before, operate, released
-from pipeline.advance.order_words import take_order_word
+from pipeline.advance.order_settlements import take_order_word
 from pipeline.advance.passed_blocks import advance_run
+from pipeline.advance.publish_views import tell_views, tell_views_if_possible
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
-from pipeline.advance.shown import shown_before
-from pipeline.advance.views import tell_views, tell_views_if_possible
+from pipeline.advance.shard_views import shown_before
+from pipeline.follow.quiet_runs import block_of
 from pipeline.follow.routes import Arrival, Followed, follow_within, why_halted
-from pipeline.follow.runs import block_of
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, RecordPassedOver, ShardHalted
@@ -112,7 +112,7 @@ def pass_unreadable(shard: Shard, offset: Offset, record_type: str, word: Passed
 def _provenance(
     shard: Shard, offset: Offset, head_before: BlockRef | None, chain: ChainProfile | None = None
 ) -> Provenance:
-    """Tell where a shard stands that has just followed a record, by what it knew before where it knows no more."""
+    """Find where a shard stands that has just followed a record, by what it knew before where it knows no more."""
     chain = chain or profile(shard.tables)
     return Provenance(
         shard=shard.id,
@@ -183,7 +183,7 @@ def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenanc
 def _set_aside(
     shard: Shard, event: BlockSeen | BlocksPassed | BlocksReverted, now: Provenance
 ) -> tuple[Output, ...]:
-    """Tell of the first record that does not attach; the entry counts the rest."""
+    """Report the first record that does not attach; the entry counts the rest."""
     if shard.tables.need(keys.SET_ASIDE, SetAside).count > 1:
         return ()
     match event:

@@ -60,7 +60,7 @@ def _swaps(
 
 
 def quarantine_alerts(failed: dict[str, str], now: Provenance) -> Iterator[Quarantined]:
-    """Tell which items stopped at this record, and why."""
+    """Return which items stopped at this record, and why."""
     for item, reason in sorted(failed.items()):
         yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 

@@ -40,5 +40,5 @@ class BookContext(msgspec.Struct, frozen=True, kw_only=True):
         return need_actions(self.shard, self.policy, self.kind)
 
     def acting_for(self, kind: GoalKind) -> "BookContext":
-        """Say what the plan at hand is for."""
+        """Describe what the plan at hand is for."""
         return self if kind == self.kind else msgspec.structs.replace(self, kind=kind)

@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.busy_signer import held_for_signer
-from pipeline.advance.calibrating import calibrate
+from pipeline.advance.calibrate_volatility import calibrate
 from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
-from pipeline.advance.giving_way import gives_way
 from pipeline.advance.health import tell_health
 from pipeline.advance.pauses import refused_by_pause
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
+from pipeline.advance.preemption import gives_way
 from pipeline.advance.price_doubts import refuse_prices
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import note_rest
@@ -127,7 +127,7 @@ def _stock_of(shard: Shard, policy: Policy) -> Stock:
 
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
-    """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
+    """Explain why a book's inventory is not known: something is unread, in quarantine, or has no price."""
     tables = shard.tables
     unknown: Unknown | None = tables.derived(
         keys.unknown(policy.book), (policy, tables.seen_writes), lambda: _why_unknown(shard, policy)
@@ -136,7 +136,7 @@ def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
 
 
 def why_undated(shard: Shard, policy: Policy) -> Unknown | None:
-    """Tell which feed that values an asset has no price of now: time alone makes an answer too old."""
+    """Return which feed that values an asset has no price of now: time alone makes an answer too old."""
     head = shard.tables.head
     if not policy.assets or head is None:
         return None
@@ -207,7 +207,7 @@ def _effects(shard: Shard, policy: Policy) -> BookEffects:
 def _conclude(
     context: BookContext, path: BookPath, stock: Stock | None, judgement: Judgement
 ) -> Iterator[Output]:
-    """Say a proposal always, a refusal when it is news or due again; remember both."""
+    """Publish a proposal always, a refusal when it is news or due again; remember both."""
     tables, book = context.shard.tables, context.policy.book
     if isinstance(judgement, Option) and stock is not None:
         effects = _effects(context.shard, context.policy)

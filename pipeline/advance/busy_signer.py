@@ -1,4 +1,4 @@
-"""Wait for a book's signer, which refuses another plan while something else that it signed for the book is in no block yet.
+"""Wait for a book's signer while a transaction that it signed for the book is in no block yet.
 
 A reorg can bring that about: what a plan before had mined waits again, and nothing of it is remembered. Each transaction of the signer that is
 mined may have been the last that it waited for.
@@ -56,7 +56,7 @@ def held_for_signer(context: BookContext, judged: Judgement) -> Judgement:
 
 
 def waits_for_signer(context: BookContext, plan: Plan, phase: Phase) -> bool:
-    """Ask whether a phase that was refused so is not to be made again yet: nothing of the signer was mined since, and no minute has passed."""
+    """Return whether a phase that was refused so is not to be made again yet: nothing of the signer was mined since, and no minute has passed."""
     failure = failure_of(plan, phase)
     if failure is None or failure.outcome != BUSY:
         return False

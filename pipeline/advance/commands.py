@@ -9,7 +9,7 @@ from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.phases import Ready
 from pipeline.advance.stalls import put, unstalled
-from pipeline.advance.weighing import most_for_gas_wei
+from pipeline.advance.wait_or_continue import most_for_gas_wei
 from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import Intent, Plan, PlannedStep
 from pipeline.messages.transactions import SubmitTransaction
@@ -17,7 +17,7 @@ from pipeline.units import Seconds, Wei
 
 
 def command(context: BookContext, plan: Plan, ready: Ready) -> Moving:
-    """Say a phase's transactions, and remember each as an open intent."""
+    """Publish a phase's transactions, and remember each as an open intent."""
     if ready.why:
         yield _revised(context, plan, ready)
     after = predecessor(plan, context.shard.tables, context.final_block)

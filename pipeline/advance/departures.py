@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline import keys
-from pipeline.advance.shown import Shown, route_writes
+from pipeline.advance.shard_views import Shown, route_writes
 from pipeline.book.exposures import HeldItem
 from pipeline.book.stock import worth
 from pipeline.messages.arrivals import Departure

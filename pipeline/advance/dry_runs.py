@@ -33,7 +33,7 @@ def want_dry_run(
 
 
 def take_dry_run(shard: Shard, event: DryRunEnded, now: Provenance) -> Iterator[ProposalTried]:
-    """Tell what came of a dry-run; one that is not waited for, or not any more, changes nothing."""
+    """Return what came of a dry-run; one that is not waited for, or not any more, changes nothing."""
     key = keys.dry_run(event.book)
     known = shard.tables.find(key, DryRuns) or DryRuns()
     tried = next((each for each in known.untried if each.proposal == event.proposal), None)

@@ -55,13 +55,13 @@ def _all_forgotten(shard: Shard) -> Ending:
 
 
 def _leaves(shard: Shard, policy: Policy) -> bool:
-    """Ask whether a policy is not one under which the book's plan was opened."""
+    """Return whether a policy is not one under which the book's plan was opened."""
     before = shard.tables.find(keys.policy(policy.book), Policy)
     return before is not None and not policy.carries_plans_of(before)
 
 
 def _outcomes(shard: Shard, why: LeaveReason, book: BookId | None = None) -> dict[BookId, Done | Left]:
-    """Tell of every plan that is not closed, by book, how it ends: left where it stands, or done."""
+    """Report of every plan that is not closed, by book, how it ends: left where it stands, or done."""
     standings = {
         name: stand(plan, shard.tables)
         for name, plan in _plans(shard)

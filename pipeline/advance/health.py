@@ -13,7 +13,7 @@ _BACK_ABOVE_BPS = 100
 
 
 def tell_health(context: BookContext) -> Iterator[HealthLow | HealthRestored]:
-    """Tell that health has fallen below the level, once, and that it is back. Raises: ImpossibleFactError where it is not known."""
+    """Report that health has fallen below the level, once, and that it is back. Raises: ImpossibleFactError where it is not known."""
     policy, tables = context.policy, context.shard.tables
     if not policy.hedge:
         return

@@ -27,7 +27,7 @@ def held_before(shard: Shard, event: AnyEvent) -> frozenset[str]:
 
 
 def released(shard: Shard, held: frozenset[str], now: Provenance) -> Iterator[Released]:
-    """Tell which items a changed policy has let out of quarantine: its book, and what no book names any more."""
+    """Return which items a changed policy has let out of quarantine: its book, and what no book names any more."""
     for item in sorted(held - quarantined(shard.tables).keys() if held else ()):
         yield Released(**now.stamp("alert", item, action="release"), item=item)
 

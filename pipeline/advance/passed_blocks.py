@@ -9,8 +9,8 @@ from pipeline import keys
 from pipeline.advance.departures import departures_of
 from pipeline.advance.resting import wake_books
 from pipeline.book.price_rings import writes_between
+from pipeline.follow.quiet_runs import block_of, kept_from, place_in_run, seen_of
 from pipeline.follow.routes import unheard
-from pipeline.follow.runs import block_of, kept_from, place_in_run, seen_of
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import Halted
@@ -52,7 +52,7 @@ def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Out
 
 
 def _says_nothing(shard: Shard, chain: ChainProfile, taken: BlockRef, block: BlockRef) -> bool:
-    """Ask whether a block that is like the last one that was taken in, but for its hash, time and base fee, leads to nothing but a new head."""
+    """Return whether a block that is like the last one that was taken in, but for its hash, time and base fee, leads to nothing but a new head."""
     wake_books(shard, block)
     return not (
         shard.rests.awake()
@@ -62,7 +62,7 @@ def _says_nothing(shard: Shard, chain: ChainProfile, taken: BlockRef, block: Blo
 
 
 def _each_block_counts(shard: Shard) -> bool:
-    """Ask whether a block's time alone changes an entry: what has left a book is forgotten after a while, a venue keeps the time."""
+    """Return whether a block's time alone changes an entry: what has left a book is forgotten after a while, a venue keeps the time."""
     return bool(departures_of(shard)) or any(
         venue.writes_time(shard.tables) for venue in venues(shard.tables)
     )

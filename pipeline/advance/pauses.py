@@ -1,4 +1,4 @@
-"""Refuse whatever a book would do while an operator's pause, or one behind a liquidation, holds."""
+"""Refuse whatever a book would do during an operator's pause, or the pause that follows a liquidation."""
 
 from pipeline import keys
 from pipeline.decide.gates import Refused
@@ -8,7 +8,7 @@ from pipeline.state.shard import Shard
 
 
 def refused_by_pause(shard: Shard, policy: Policy) -> Refused | None:
-    """Tell which pause stops a book: that of all books, or its own; None: none does."""
+    """Return which pause stops a book: that of all books, or its own; None: none does."""
     for scope in (keys.ALL, keys.book(policy.book)):
         pause = shard.tables.find(keys.pause(scope), Pause)
         if pause is not None:

@@ -10,7 +10,7 @@ from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
 from pipeline.act.settle import fails_alike, failure_of, is_outside, lies_outside
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.outlook import look_ahead
-from pipeline.advance.weighing import gas_to_wait_for, goes_in_part, waits_to_allow_s
+from pipeline.advance.wait_or_continue import gas_to_wait_for, goes_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.hedging import hedge_trigger
 from pipeline.decide.strategies import STRATEGIES, Rest
@@ -182,14 +182,14 @@ def _behind(
 
 
 def _missed(context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:
-    """Tell what has been missed since the plan was first held back with its tokens outside."""
+    """Return what has been missed since the plan was first held back with its tokens outside."""
     if plan.idle_since is None or not lies_outside(plan, phase, context.shard.tables):
         return RawAmount(0)
     return context.actions.missed_fees(context.shard, context.policy, goal, plan.idle_since, stock)
 
 
 def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
-    """Ask whether an allowance would be given once more, and too soon, for what came to nothing twice for the same reason.
+    """Return whether an allowance would be given once more, and too soon, for what came to nothing twice for the same reason.
 
     Each costs gas. After a while it is given all the same, or the plan could never go on.
     """
@@ -227,7 +227,7 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
 
 
 def _is_wanted(context: BookContext, stock: Stock, path: BookPath) -> bool:
-    """Ask whether what a plan is for is still to be done."""
+    """Return whether what a plan is for is still to be done."""
     policy = context.policy
     if context.kind == "hedge_to":
         return hedge_trigger(context.shard, policy, stock) is not None
@@ -236,7 +236,7 @@ def _is_wanted(context: BookContext, stock: Stock, path: BookPath) -> bool:
 
 
 def _costs(question: Question) -> ForeseenCost:
-    """Tell what was let pass costs: gas has a price, or the guards would have refused."""
+    """Return what was let pass costs: gas has a price, or the guards would have refused."""
     costs = costs_of(question)
     assert costs is not None
     return costs

@@ -15,14 +15,13 @@ from pipeline.act.lifecycle import check_move, state_of
 from pipeline.act.settle import Broken, Due, Finished, Waiting, is_open, stand
 from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.busy_signer import waits_for_signer
-from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action, rest_hedge
-from pipeline.advance.giving_way import end_former
-from pipeline.advance.gone import find_gone, leave
 from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, prepare
+from pipeline.advance.preemption import end_former
+from pipeline.advance.revoke_allowances import clear, is_clearing
 from pipeline.advance.stalls import (
     close,
     finish,
@@ -34,7 +33,8 @@ from pipeline.advance.stalls import (
     stall,
     wait,
 )
-from pipeline.advance.weighing import gives_trades_up, tries_again_later
+from pipeline.advance.vanished_positions import find_gone, leave
+from pipeline.advance.wait_or_continue import gives_trades_up, tries_again_later
 from pipeline.book.inventory import Stock
 from pipeline.book.stock import outside_hedge
 from pipeline.decide.gates import Unknown
@@ -54,7 +54,7 @@ def find_plan(context: BookContext) -> Plan | None:
 
 
 def plan_is_open(context: BookContext) -> bool:
-    """Ask whether the book is in the middle of something."""
+    """Return whether the book is in the middle of something."""
     plan = find_plan(context)
     return (
         is_clearing(context.acting_for(kind_of(plan.goal)), plan)
@@ -64,7 +64,7 @@ def plan_is_open(context: BookContext) -> bool:
 
 
 def is_stranded(context: BookContext) -> bool:
-    """Ask whether a re-range of the book ended in the middle, and no other has moved anything since; a hedge's plan changes nothing of that."""
+    """Return whether a re-range of the book ended in the middle, and no other has moved anything since; a hedge's plan changes nothing of that."""
     plan = find_plan(context)
     if plan is None:
         return False

@@ -1,4 +1,4 @@
-"""Refuse to act at prices that do not count: the chain's sequencer was down a while ago, or a reference says otherwise."""
+"""Refuse to act at prices that do not count: after an outage of the sequencer, or far from a reference."""
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext

@@ -20,7 +20,7 @@ from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
-from pipeline.state.rests import RestEnd
+from pipeline.state.resting_books import RestEnd
 from pipeline.state.shard import Shard
 from pipeline.units import PoolId
 from pipeline.venues.registry import pool_item, venues, venues_of
@@ -124,6 +124,6 @@ def _spans(shard: Shard, policy: Policy, path: BookPath, stock: Stock) -> Mappin
 
 
 def _acts(context: BookContext) -> bool:
-    """Ask whether a plan of the book may do something at any block: it is open, or what it allowed is not taken back."""
+    """Return whether a plan of the book may do something at any block: it is open, or what it allowed is not taken back."""
     plan = context.shard.tables.find(keys.plan(context.policy.book), Plan)
     return plan is not None and (plan.closed is None or bool(plan.allowances))

@@ -100,13 +100,13 @@ def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Moving:
 
 
 def _began_elsewhere(context: BookContext, plan: Plan) -> bool:
-    """Ask whether a reorg took the block at which a plan was opened: what the plan before had allowed may stand again, and nobody follows that one any more."""
+    """Return whether a reorg took the block at which a plan was opened: what the plan before had allowed may stand again, and nobody follows that one any more."""
     there = context.shard.tables.branch_hash(plan.made_at.number)
     return context.block.number < plan.made_at.number or there not in {None, plan.made_at.hash}
 
 
 def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Moving:
-    """Say why the plan does not go on, once a reason; after the policy's time do what it says.
+    """Explain why the plan does not go on, once a reason; after the policy's time do what it says.
 
     That an order waits for whoever carries it out is nothing to be said before that time.
     """
@@ -136,7 +136,7 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
 
 
 def _is_compensated(context: BookContext, plan: Plan, phase: Phase, held_s: int) -> bool:
-    """Ask whether a hedge's trade has been held back for so long that the leg before it is to be taken back."""
+    """Return whether a hedge's trade has been held back for so long that the leg before it is to be taken back."""
     if context.kind != "hedge_to" or not context.policy.hedge:
         return False
     after_s = compensates_after_s(context.policy, plan.goal, phase)
@@ -151,7 +151,7 @@ def give_up(context: BookContext, plan: Plan, phases: tuple[Phase, ...]) -> Move
 
 
 def finish(context: BookContext, plan: Plan) -> Moving:
-    """Say the end, once on a branch: a reorg may open the plan again, until all of it is final."""
+    """Publish the end, once on a branch: a reorg may open the plan again, until all of it is final."""
     path = context.shard.tables.find(keys.path(context.policy.book), BookPath)
     if path is not None and path.finished_plan == plan.id:
         if not is_final(plan, context.shard.tables, context.final_block):
@@ -186,7 +186,7 @@ def _stalled(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefus
 
 
 def refused(context: BookContext, plan_id: str, phase: Phase, refusal: GuardRefusal) -> StepRefused:
-    """Say that a guard does not let a phase go out."""
+    """Report that a guard does not let a phase go out."""
     stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/refused/{refusal.reason}")
     return StepRefused(
         **stamp,

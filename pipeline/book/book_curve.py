@@ -41,7 +41,7 @@ def curve_of_book(derived: Derived, policy: Policy, stock: Stock) -> BookCurve:
 
 
 def gamma_of_book(policy: Policy, stock: Stock) -> float:
-    """Tell how the delta of a book's ranges bends at the stock's price: what `curve_of_book` has there, without its formulas.
+    """Return how the delta of a book's ranges bends at the stock's price: what `curve_of_book` has there, without its formulas.
 
     Units: whole base per unit of price; below 0.
     """

@@ -16,7 +16,7 @@ CELL_STEPS = 10
 
 
 def cell_of(tables: Tables, pool: PoolId, spot: Spot) -> int:
-    """Tell in which cell a pool's price is."""
+    """Find in which cell a pool's price is."""
     last: LastCell = tables.derived(keys.cell(pool), (), LastCell)
     return last.cell_of(spot.price)
 
@@ -31,7 +31,7 @@ class LastCell:
         """Numerators, over 2**192, of its first price and of the first one above it."""
 
     def cell_of(self, price: Price) -> int:
-        """Tell in which cell a price is."""
+        """Find in which cell a price is."""
         square = price.numerator << 192
         if not self._from * price.denominator <= square < self._to * price.denominator:
             self._cell = _cell(price)
@@ -40,7 +40,7 @@ class LastCell:
 
 
 def cell_bounds(cell: int) -> tuple[LogPrice, LogPrice]:
-    """Give the logarithms of the lowest price in a cell, and of the lowest above it."""
+    """Return the logarithms of the lowest price in a cell, and of the lowest above it."""
     return _begin(cell), _begin(cell + 1)
 
 

@@ -48,15 +48,15 @@ class HeldItem(msgspec.Struct, frozen=True, kw_only=True):
         return not self.provides_liquidity and not any(row.amount for row in self.exposures)
 
     def liquidity_range(self) -> LiquidityRange | None:
-        """Tell on which range its holdings change with the price; None where they do not."""
+        """Find on which range its holdings change with the price; None where they do not."""
         return None
 
     def terms(self) -> Terms:
-        """Tell what it is, as only its venue looks into it; nothing of a balance."""
+        """Return what it is, as only its venue looks into it; nothing of a balance."""
         return {}
 
     def loan(self) -> HeldLoan | None:
-        """Tell what is owed against which collateral; None where nothing is."""
+        """Return what is owed against which collateral; None where nothing is."""
         return None
 
 

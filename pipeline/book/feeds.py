@@ -45,7 +45,7 @@ def answer_of(tables: Tables, feed: FeedPrice) -> FeedAnswer | None:
 
 
 def feed_fault(answer: FeedAnswer | None, feed: FeedPrice, now_s: Seconds) -> UnknownReason | None:
-    """Say why an answer is not a price of now, if so: nobody has read it, it is not a price, or it is too old."""
+    """Explain why an answer is not a price of now, if so: nobody has read it, it is not a price, or it is too old."""
     if answer is None:
         return "not_observed"
     is_whole = answer.round_id > 0 and 0 < answer.updated_at_s <= now_s

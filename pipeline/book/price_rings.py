@@ -37,7 +37,7 @@ def keep_prices(
 
 
 def writes_between(tables: Tables, books: tuple[Policy, ...], kept_s: Seconds, now_s: Seconds) -> bool:
-    """Ask whether a ring is written at a time though no price has moved since it was last kept: another interval has begun."""
+    """Return whether a ring is written at a time though no price has moved since it was last kept: another interval has begun."""
     return any(ring.interval(kept_s) != ring.interval(now_s) for ring, _, _ in _rings(tables, books))
 
 
@@ -77,7 +77,7 @@ def past_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> LogPrices | 
 
 
 def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Seconds) -> Price | Seconds:
-    """Give the time-weighted geometric mean of a pool's spots, of token0 in token1, up to now; else the moment from which there is one.
+    """Return the time-weighted geometric mean of a pool's spots, of token0 in token1, up to now; else the moment from which there is one.
 
     It begins at the last end of an interval that is a whole window ago, so it is exact. Nothing of the present block counts.
     Rounds: down to a step of .01 %.
@@ -92,7 +92,7 @@ def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Second
 
 
 def _end_s(ring: PriceRing, slot: PriceSlot) -> Seconds:
-    """Tell when a slot's interval is over."""
+    """Find when a slot's interval is over."""
     return Seconds((ring.interval(slot.at_s) + 1) * ring.every_s)
 
 

@@ -1,4 +1,4 @@
-"""Keep what the uptime feeds of books' chains answered after the last block, and judge whether books may act by it."""
+"""Keep the answers of sequencers' uptime feeds, and decide whether books may act."""
 
 from collections.abc import Iterable
 
@@ -37,13 +37,13 @@ def write_uptime(tables: Tables, reads: Iterable[UptimeRead]) -> None:
 
 
 def chain_trouble(tables: Tables, policy: Policy, now_s: Seconds) -> SequencerTrouble | None:
-    """Say why no price of a book's chain is acted at, if so; never where its chain has no uptime feed."""
+    """Explain why no price of a book's chain is acted at, if so; never where its chain has no uptime feed."""
     feed = policy.chain.sequencer
     return sequencer_trouble(feed, _answer(tables, feed.feed), now_s) if feed else None
 
 
 def chain_looked_at_again_s(tables: Tables, policy: Policy, now_s: Seconds) -> Seconds | None:
-    """Tell the first moment at which that may be otherwise though nothing is written; None: never."""
+    """Return the first moment at which that may be otherwise though nothing is written; None: never."""
     feed = policy.chain.sequencer
     return judged_otherwise_s(feed, _answer(tables, feed.feed), now_s) if feed else None
 

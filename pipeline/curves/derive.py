@@ -146,5 +146,5 @@ def _source(arguments: Sequence[Any], results: Sequence[Any]) -> str:
 
 
 def _shared(formulas: Any) -> Any:
-    """Give what formulas have in common names that no parameter has."""
+    """Return what formulas have in common names that no parameter has."""
     return sympy.cse(formulas, symbols=sympy.numbered_symbols("_"), list=False)

@@ -74,7 +74,7 @@ class ManyPrices:
         return results
 
     def _nearly(self, logs: Array) -> tuple[Array, Array]:
-        """Tell ray and size at each price by interpolation, first between the curve's own rays, then between closer ones."""
+        """Return ray and size at each price by interpolation, first between the curve's own rays, then between closer ones."""
         rays = self._rays
         ends = np.interp([logs.min(), logs.max()], *self._closer)
         t = np.linspace(ends[0] - _MARGIN, ends[1] + _MARGIN, _NODES)
@@ -125,13 +125,13 @@ def _size_near(t: float, size: float, on_curve: OnCurve) -> float:
 
 
 def _slopes(price: Any, base: Any, quote: Any, gamma: Any) -> tuple[Any, Any]:
-    """Tell how the logarithm of the price and the size change along the curve with the ray."""
+    """Return how the logarithm of the price and the size change along the curve with the ray."""
     value = price * base + quote
     return -base * quote / value / (price * gamma), (price * base - quote) / value / 2
 
 
 def _closer(rays: Array) -> tuple[Array, Array]:
-    """Tell the logarithm of the price, which rises with the ray, on rays between those known; and these rays."""
+    """Return the logarithm of the price, which rises with the ray, on rays between those known; and these rays."""
     closer = np.linspace(rays[0, 0], rays[0, -1], _PER_NODE * rays.shape[1])
     return _hermite(rays[0], rays[2], rays[4], closer), closer
 

@@ -52,7 +52,7 @@ def range_parameters(
 
 
 def range_gamma(parameters: Mapping[str, float], price: float) -> float:
-    """Tell how a range's delta bends at a price: what `derive` makes of its invariant, for whoever loads no sympy.
+    """Return how a range's delta bends at a price: what `derive` makes of its invariant, for whoever loads no sympy.
 
     At an edge it is that of the inside, beyond it 0. Formula: -L / (2 P^(3/2)).
     """

@@ -100,7 +100,7 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
 
 
 def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Seconds | None:
-    """Tell the first time, if nothing else changes, at which a book that is refused now may be judged otherwise; None: never."""
+    """Return the first time, if nothing else changes, at which a book that is refused now may be judged otherwise; None: never."""
     cooldown_ends = (
         effects.last_proposed_at_s is not None and effects.last_proposed_at_s + policy.strategy.cooldown_s
     )
@@ -112,7 +112,7 @@ def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Sec
 
 
 def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
-    """Tell how long a book waits after the market has refused: twice as long each time, a cooldown at most."""
+    """Return how long a book waits after the market has refused: twice as long each time, a cooldown at most."""
     if not effects.refusals_in_a_row:
         return Seconds(0)
     doublings = min(effects.refusals_in_a_row - 1, _MOST_DOUBLINGS)
@@ -120,7 +120,7 @@ def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
 
 
 def signer_busy_until_s(effects: BookEffects, policy: Policy) -> Seconds:
-    """Tell until when nothing is proposed because the signer waits for something else of the book: the policy's time, where no block brings it."""
+    """Return until when nothing is proposed because the signer waits for something else of the book: the policy's time, where no block brings it."""
     busy_at_s = effects.signer_busy_at_s
     if isinstance(busy_at_s, msgspec.UnsetType):
         return Seconds(0)

@@ -35,7 +35,7 @@ class ProposedTrade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
-    """Tell why a hedge is to be moved; None: it is as it should be, or the book has none. Raises: ImpossibleFactError."""
+    """Explain why a hedge is to be moved; None: it is as it should be, or the book has none. Raises: ImpossibleFactError."""
     if not policy.hedge:
         return None
     held = position_of(shard, policy)
@@ -51,7 +51,7 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
 
 
 def proposed_trade(shard: Shard, policy: Policy, stock: Stock, chosen: Option) -> ProposedTrade:
-    """Tell what the plan of an option trades at spot, without impact. Raises: PipelineError.
+    """Return what the plan of an option trades at spot, without impact. Raises: PipelineError.
 
     `stock`: of a re-range the book without what it has at its hedge's venue.
     """
@@ -64,7 +64,7 @@ def proposed_trade(shard: Shard, policy: Policy, stock: Stock, chosen: Option) -
 
 
 def _hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
-    """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed, or takes a leg back."""
+    """Return how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed, or takes a leg back."""
     if need_hedging(policy).left_open(shard, policy):
         return RawAmount(0)
     target = need_hedging(policy).target(shard, policy, stock)
@@ -72,12 +72,12 @@ def _hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
 
 
 def compensates_after_s(policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
-    """Tell after how long a step's phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
+    """Compute after how long a step's phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
     return need_hedging(policy).compensates_after_s(policy, goal, phase)
 
 
 def hedge_shown(shard: Shard, policy: Policy, stock: Stock) -> HedgeShown | msgspec.UnsetType:
-    """Tell how a book's hedge stands; nothing where it has none, or its position is not known."""
+    """Return how a book's hedge stands; nothing where it has none, or its position is not known."""
     if not policy.hedge:
         return msgspec.UNSET
     try:
@@ -87,7 +87,7 @@ def hedge_shown(shard: Shard, policy: Policy, stock: Stock) -> HedgeShown | msgs
 
 
 def position_of(shard: Shard, policy: Policy) -> HedgePosition:
-    """Tell what a hedged book has at its hedge's venue. Raises: ImpossibleFactError where that is not known."""
+    """Return what a hedged book has at its hedge's venue. Raises: ImpossibleFactError where that is not known."""
     venue = hedge_venue(policy)
     if venue is None:
         raise ImpossibleFactError(f"book {policy.book} is not hedged")
@@ -118,7 +118,7 @@ def with_hedge(shard: Shard, policy: Policy, moved: Stock, chosen: Option) -> Op
 
 
 def _rests_until_s(policy: Policy, effects: BookEffects, trigger: Trigger, now_s: Seconds) -> int:
-    """Tell when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to.
+    """Find when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to.
 
     What ends a hedge rests for its pace at most: a longer rest is that of a step before, which it does not wait for.
     """

@@ -31,12 +31,12 @@ class Unfit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_hedge(judged: object) -> bool:
-    """Ask whether what was judged is a step of a hedge."""
+    """Return whether what was judged is a step of a hedge."""
     return isinstance(judged, Option) and judged.lever == "hedge"
 
 
 def goal_kind(chosen: Option) -> GoalKind:
-    """Tell what a plan for an option is for."""
+    """Return what a plan for an option is for."""
     kinds: Mapping[Lever, GoalKind] = {"rerange": "rerange", "hedge": "hedge_to", "both": "rerange_hedged"}
     return kinds[chosen.lever]
 

@@ -13,7 +13,7 @@ from pipeline.units import Address, Bps, PoolId
 
 
 def is_steady(policy: Policy, path: BookPath, stock: Stock, spans: Mapping[PoolId, PoolSpan]) -> bool:
-    """Ask whether neither a gate nor the path can change within spans, as long as nothing but the pools moves.
+    """Return whether neither a gate nor the path can change within spans, as long as nothing but the pools moves.
 
     Nobody can tell of a book with further assets, or without a positive value: it is looked at whenever a pool of its moves.
     """

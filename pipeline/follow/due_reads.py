@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.follow.named import named_items, naming_books
+from pipeline.follow.named_items import named_items, naming_books
 from pipeline.messages.entries import Route
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
@@ -27,7 +27,7 @@ def wanted(tables: Tables) -> list[DueRead]:
 
 
 def is_wanted(tables: Tables, item: str) -> bool:
-    """Ask whether one item must be read at the head: whether it is in `wanted`, which is not collected for it."""
+    """Return whether one item must be read at the head: whether it is in `wanted`, which is not collected for it."""
     if naming_books(tables, item):
         return _due_by_name(tables, item, keys.route(item), keys.resumed(item)) is not None
     return any(venue.is_due(tables, item) for venue in venues(tables))

@@ -23,7 +23,7 @@ class LogFilter(msgspec.Struct, frozen=True):
         return tuple(words for interest in self.of_venues for words in interest.words())
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
-        """Ask whether items may come or go with these logs, so that the next block waits for reads."""
+        """Return whether items may come or go with these logs, so that the next block waits for reads."""
         return any(interest.brings_items(logs) for interest in self.of_venues)
 
 

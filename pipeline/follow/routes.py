@@ -12,8 +12,8 @@ import msgspec
 
 from pipeline import keys
 from pipeline.follow.due_reads import is_wanted
-from pipeline.follow.named import named_items
-from pipeline.follow.runs import block_of, kept_from, place_in_run
+from pipeline.follow.named_items import named_items
+from pipeline.follow.quiet_runs import block_of, kept_from, place_in_run
 from pipeline.messages.arrivals import Adopted
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
@@ -90,7 +90,7 @@ def follow_within(tables: Tables, event: AnyEvent) -> Followed:
 
 
 def why_halted(event: AnyEvent, error: Exception) -> str:
-    """Say in one line which record a shard could not take in, and why."""
+    """Describe in one line which record a shard could not take in, and why."""
     return f"{type(event).__name__} could not be taken in: {type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
@@ -119,7 +119,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
 
 
 def unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
-    """Tell why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
+    """Explain why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
     if not isinstance(event, Watched) or isinstance(event, WriterStarted):
         return None
     writer = tables.find(keys.WRITER, Writer)
@@ -267,7 +267,7 @@ def _is_slot_of(key: str, rings: set[PriceRing]) -> bool:
 
 
 def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool:
-    """Ask whether an entry tells of one of these items: `observation/P/i` of `pool/P`, `route/X` and `checked/X` of X."""
+    """Return whether an entry tells of one of these items: `observation/P/i` of `pool/P`, `route/X` and `checked/X` of X."""
     family = keys.family(key)
     if family in keys.OF_AN_ITEM:
         return keys.item_of(key) in items
@@ -277,7 +277,7 @@ def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool
 
 
 def _is_of_former(key: str, former: tuple[Venue, ...], present: tuple[Venue, ...]) -> bool:
-    """Ask whether an entry tells of an item at a venue that no profile has any more."""
+    """Return whether an entry tells of an item at a venue that no profile has any more."""
     item = keys.item_of(key) if keys.family(key) in keys.OF_AN_ITEM else key
     return _claimed(item, former) and not _claimed(item, present)
 

@@ -29,11 +29,11 @@ class FailedItems:
         self._held = quarantined(shard.tables)
 
     def is_closed(self, item: str) -> bool:
-        """Ask whether an item is not to be carried on, for what this block or an earlier one did."""
+        """Return whether an item is not to be carried on, for what this block or an earlier one did."""
         return item in self.reasons or item in self._held
 
     def failed(self, item: str) -> bool:
-        """Ask whether an item fails within this block."""
+        """Return whether an item fails within this block."""
         return item in self.reasons
 
     def fail(self, item: str, reason: str) -> None:

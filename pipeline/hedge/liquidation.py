@@ -52,7 +52,7 @@ class Horizon(NamedTuple):
     between_looks: float = 0.0
 
     def passage(self, log_distance: float) -> float:
-        """Tell how likely the price is to move by a log distance, up or down: the law of first passage.
+        """Return how likely the price is to move by a log distance, up or down: the law of first passage.
 
         Such a price's logarithm drifts down by half the variance. Who looks now and then only sees the mean overshoot of a random walk more
         (Broadie, Glasserman, Kou 1997).
@@ -71,7 +71,7 @@ class Horizon(NamedTuple):
 
 
 def probability_of_liquidation(loan: Loan, price: float, horizon: Horizon) -> float:
-    """Tell how likely the health factor is to fall below 1 within a time.
+    """Return how likely the health factor is to fall below 1 within a time.
 
     Raises: HedgeError where the price is not positive and finite, or there is no law for the horizon.
     """

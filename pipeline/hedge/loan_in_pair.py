@@ -35,7 +35,7 @@ def loan_in_pair(held: HeldLoan, base: Address, quote: Address) -> LoanInPair:
 
 
 def distance(held: LoanInPair) -> float | None:
-    """Tell by what share the price must move until the account may be liquidated; None where no price leads there."""
+    """Compute by what share the price must move until the account may be liquidated; None where no price leads there."""
     at = held.loan.liquidation_price()
     return None if at is None else at / held.price - 1
 

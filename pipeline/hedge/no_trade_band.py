@@ -51,7 +51,7 @@ def no_trade_band(
 
 
 def cost_rate(band: NoTradeBand, price: float, risk_aversion: float, volatility: float) -> float:
-    """Tell what a hedge in the cheapest band costs, in risk and in trading. Units: quote per the time of the volatility."""
+    """Return what a hedge in the cheapest band costs, in risk and in trading. Units: quote per the time of the volatility."""
     inner, outer = band
     return risk_aversion * (volatility * price) ** 2 * (inner**2 + inner * outer + outer**2) / 6
 

@@ -71,7 +71,7 @@ class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def waits(self) -> bool:
-        """Ask whether an order may still change it."""
+        """Return whether an order may still change it."""
         return self.order is not None and self.order.waits
 
 
@@ -140,13 +140,13 @@ class HedgeVenue(Protocol):
         """List the phases of a move in order, each by a name of `HedgePhase`; the last resets. That alone where the venue has no such move."""
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
-        """Tell what a book has; its last order as `order_as_said` gives it, where the venue takes orders."""
+        """Return what a book has; its last order as `order_as_said` gives it, where the venue takes orders."""
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
-        """Tell what the position pays and earns per year."""
+        """Return what the position pays and earns per year."""
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
-        """Tell which share of what secures a position counts against its liquidation."""
+        """Return which share of what secures a position counts against its liquidation."""
 
     def health_after(
         self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0
@@ -154,16 +154,16 @@ class HedgeVenue(Protocol):
         """Compute the health factor after a change and a rise of the base's price. Units: bps of 1. Rounds: down. None: no position."""
 
     def unfit(self, shard: Shard, policy: Policy, change: HedgeChange) -> Misfit | None:
-        """Tell why the venue would not take a change now; None: as far as is known it would."""
+        """Explain why the venue would not take a change now; None: as far as is known it would."""
 
     def base_price(self, shard: Shard, policy: Policy) -> Price | None:
-        """Tell the venue's own price of the base, by which it liquidates, in raw quote; None where it has none."""
+        """Return the venue's own price of the base, by which it liquidates, in raw quote; None where it has none."""
 
     def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
-        """Tell how old the older one of the venue's prices of base and quote is; None where neither source says."""
+        """Return how old the older one of the venue's prices of base and quote is; None where neither source says."""
 
     def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
-        """Tell what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told.
+        """Return what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told.
 
         Below 0 it earns: a future's short does where longs pay.
         """
@@ -174,7 +174,7 @@ class HedgeVenue(Protocol):
         """Make the transactions, each a HedgeDraft or an approval, of a phase of the venue's own; `everything`: whatever is there when it is mined."""
 
     def with_interest(self, size: RawAmount) -> RawAmount:
-        """Tell the most that a position of this size may take to be closed by the time that this is mined."""
+        """Return the most that a position of this size may take to be closed by the time that this is mined."""
 
     def not_allowed(self, policy: Policy, made: Draft) -> str | None:
         """Read a transaction's bytes back, and tell what in them is not for this book; None: nothing."""

@@ -1,4 +1,4 @@
-"""Tell how far the base's price may rise until a hedge may be liquidated, at a venue of any kind: its health says so."""
+"""Compute how far the base's price may rise until a hedge may be liquidated, from its health factor."""
 
 import bisect
 

@@ -31,7 +31,7 @@ def centre_of(hedge: Hedge, long: int, ratio_bps: Bps | None = None) -> int:
 
 
 def target_of(hedge: Hedge, aim: HedgeAim, net: int, held: HedgePosition) -> HedgeTarget | None:
-    """Tell where the net exposure is to go that has left its band; None where it is within, or there is nothing to take back.
+    """Find where the net exposure is to go that has left its band; None where it is within, or there is nothing to take back.
 
     `net` is all base less what is owed. Rounds: both edges down.
     """

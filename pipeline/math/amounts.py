@@ -1,7 +1,7 @@
 """Compute the token amounts of a liquidity within a range."""
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import MAX_UINT160, Q96, div_up
+from pipeline.math.fixed_point import MAX_UINT160, Q96, div_up
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 

@@ -40,5 +40,5 @@ def stop_above(tick: Tick, spacing: int, initialized: Sequence[Tick]) -> tuple[T
 
 
 def is_last_of_word(tick: Tick, spacing: int) -> bool:
-    """Tell whether the spacing that holds `tick` is the last of its word: the only one with its own stop above."""
+    """Return whether the spacing that holds `tick` is the last of its word: the only one with its own stop above."""
     return tick // spacing % WORD == WORD - 1

@@ -1,6 +1,6 @@
 """Compute fees from growth per unit of liquidity: counters that wrap at 2**256, of which only differences matter."""
 
-from pipeline.math.q import MAX_UINT128, MAX_UINT256
+from pipeline.math.fixed_point import MAX_UINT128, MAX_UINT256
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 
 
@@ -12,7 +12,7 @@ def grown(growth_x128: GrowthX128, fee: RawAmount, liquidity: Liquidity) -> Grow
 
 
 def growth_beyond(global_x128: GrowthX128, outside_x128: GrowthX128) -> GrowthX128:
-    """Tell the growth on the other side of a tick: what a crossing turns its `outside` into."""
+    """Return the growth on the other side of a tick: what a crossing turns its `outside` into."""
     return GrowthX128((global_x128 - outside_x128) & MAX_UINT256)
 
 
@@ -25,14 +25,14 @@ def growth_inside(
     tick_lower: Tick,
     tick_upper: Tick,
 ) -> GrowthX128:
-    """Tell the growth between two ticks. Source: v3-core Tick.getFeeGrowthInside."""
+    """Return the growth between two ticks. Source: v3-core Tick.getFeeGrowthInside."""
     below = lower_outside_x128 if tick >= tick_lower else global_x128 - lower_outside_x128
     above = upper_outside_x128 if tick < tick_upper else global_x128 - upper_outside_x128
     return GrowthX128((global_x128 - below - above) & MAX_UINT256)
 
 
 def fees_since(now_x128: GrowthX128, last_x128: GrowthX128, liquidity: Liquidity) -> RawAmount:
-    """Tell what `liquidity` earned since the growth inside was `last_x128`.
+    """Return what `liquidity` earned since the growth inside was `last_x128`.
 
     Rounds: down, to the low 128 bits as the contract keeps them.
     """

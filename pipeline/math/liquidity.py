@@ -3,7 +3,7 @@
 from typing import Final
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import MAX_UINT128, Q96
+from pipeline.math.fixed_point import MAX_UINT128, Q96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 
@@ -18,7 +18,7 @@ def liquidity_sides(
     amount0: RawAmount,
     amount1: RawAmount,
 ) -> tuple[int, int]:
-    """Tell for how much liquidity each amount alone would be enough; the lesser is what they make together.
+    """Compute for how much liquidity each amount alone would be enough; the lesser is what they make together.
 
     amount0 * sqrt * sqrt_b / (sqrt_b - sqrt), amount1 / (sqrt - sqrt_a)
 
@@ -36,14 +36,14 @@ def liquidity_sides(
 
 
 def sides_fit(sides: tuple[int, int]) -> bool:
-    """Tell whether the manager can write both down: also the one that does not count must be a uint128."""
+    """Return whether the manager can write both down: also the one that does not count must be a uint128."""
     return all(side <= MAX_UINT128 or side == NOT_NEEDED for side in sides)
 
 
 def liquidity_for_amounts(
     sqrt_price_x96: SqrtPriceX96, tick_lower: Tick, tick_upper: Tick, amount0: RawAmount, amount1: RawAmount
 ) -> Liquidity:
-    """Tell the liquidity that the position manager mints for at most these amounts.
+    """Return the liquidity that the position manager mints for at most these amounts.
 
     Rounds: down.
     Raises: OutOfRangeError where the manager reverts: no range, or an amount too large for a price so near its end.

@@ -1,7 +1,7 @@
 """Compute the price after an amount comes in or goes out within one range of liquidity."""
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import MAX_UINT160, MAX_UINT256, Q96, div_up
+from pipeline.math.fixed_point import MAX_UINT160, MAX_UINT256, Q96, div_up
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96
 
 

@@ -1,6 +1,6 @@
 """Compute the further cost of our own swap when arbitrage takes the price back."""
 
-from pipeline.math.q import PIPS, Q96, div_up
+from pipeline.math.fixed_point import PIPS, Q96, div_up
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 
 

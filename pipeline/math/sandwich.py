@@ -2,13 +2,13 @@
 
 from math import isqrt
 
-from pipeline.math.q import PIPS, div_up
+from pipeline.math.fixed_point import PIPS, div_up
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 from pipeline.units import Pips, SqrtPriceX96
 
 
 def safe_window_x96(sqrt_price_x96: SqrtPriceX96, fee_pips: Pips) -> tuple[SqrtPriceX96, SqrtPriceX96]:
-    """Tell between which prices a public swap must end for a sandwich of it not to pay.
+    """Find between which prices a public swap must end for a sandwich of it not to pay.
 
     Whoever buys before a swap and sells behind it earns what the swap moves the price by, and pays the fee twice. So it
     pays from where the swap moves the price by more than twice the fee: a swap of 2 * fee * depth, with the depth that

@@ -7,8 +7,8 @@ from math import isqrt
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import range_amounts
+from pipeline.math.fixed_point import PIPS, Q96, div_up
 from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.math.q import PIPS, Q96, div_up
 from pipeline.math.ticks import (
     MAX_SQRT_PRICE_X96,
     MIN_SQRT_PRICE_X96,
@@ -28,7 +28,7 @@ def minimum_out(
     *,
     zero_for_one: bool,
 ) -> RawAmount:
-    """Tell the least that an exact input must bring.
+    """Return the least that an exact input must bring.
 
     amount_in * (1 - fee) * price * (1 - slippage), with the reference price of what is sold
 
@@ -56,7 +56,7 @@ def least_of_quote(quoted_out: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
 
 
 def most_of_quote(quoted_in: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
-    """Tell the most that a purchase may cost of what it would cost now.
+    """Return the most that a purchase may cost of what it would cost now.
 
     quoted_in * (1 + tolerance)
 
@@ -69,7 +69,7 @@ def most_of_quote(quoted_in: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
 def price_limit_x96(
     reference_sqrt_price_x96: SqrtPriceX96, max_slippage_bps: Bps, *, zero_for_one: bool
 ) -> SqrtPriceX96:
-    """Tell where a swap must stop: there a unit sold brings, before the fee, what the reference says less slippage.
+    """Find where a swap must stop: there a unit sold brings, before the fee, what the reference says less slippage.
 
     sqrt * sqrt(1 - slippage) when token0 is sold, sqrt / sqrt(1 - slippage) when token1 is
 
@@ -87,7 +87,7 @@ def price_limit_x96(
 def price_window_x96(
     sqrt_price_x96: SqrtPriceX96, max_slippage_bps: Bps
 ) -> tuple[SqrtPriceX96, SqrtPriceX96]:
-    """Tell between which prices a mint or a burn planned at one is still wanted. Rounds: towards that price."""
+    """Find between which prices a mint or a burn planned at one is still wanted. Rounds: towards that price."""
     return (
         price_limit_x96(sqrt_price_x96, max_slippage_bps, zero_for_one=True),
         price_limit_x96(sqrt_price_x96, max_slippage_bps, zero_for_one=False),
@@ -100,7 +100,7 @@ def least_burned(
     tick_upper: Tick,
     window_x96: tuple[SqrtPriceX96, SqrtPriceX96],
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell the least of each token that a burn pays anywhere in a window of prices.
+    """Return the least of each token that a burn pays anywhere in a window of prices.
 
     Units:  raw token0 (at its upper end), raw token1 (at its lower end).
     Rounds: down, as the pool does: a burn inside the window never fails them.
@@ -118,7 +118,7 @@ def least_minted(
     tick_upper: Tick,
     window_x96: tuple[SqrtPriceX96, SqrtPriceX96],
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell the least of each token that a mint of two amounts takes anywhere in a window of prices where it makes liquidity.
+    """Return the least of each token that a mint of two amounts takes anywhere in a window of prices where it makes liquidity.
 
     The amounts go together at a price of the window, as `taken_by_mint` tells them. Of one token alone nothing is minted inside the
     range, so there the window ends. Where a unit of a token is more than the window's end makes out, the least is a unit more than
@@ -178,7 +178,7 @@ def most_taken_by_mint(
 def taken_by_mint(
     amount0: RawAmount, amount1: RawAmount, tick_lower: Tick, tick_upper: Tick, sqrt_price_x96: SqrtPriceX96
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell what a mint of at most two amounts takes of each at a price: the rest of the one has nothing to go with it.
+    """Return what a mint of at most two amounts takes of each at a price: the rest of the one has nothing to go with it.
 
     Rounds: up, as the pool does.
     Raises: OutOfRangeError where the manager would revert.

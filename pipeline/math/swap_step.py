@@ -2,8 +2,8 @@
 
 import msgspec
 
+from pipeline.math.fixed_point import PIPS
 from pipeline.math.prices import price_after_input, price_after_output
-from pipeline.math.q import PIPS
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 
 
@@ -17,7 +17,7 @@ class SwapStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fee_on(amount_in: RawAmount, fee_pips: Pips) -> RawAmount:
-    """Tell the fee that comes on top of an input that reaches the curve.
+    """Return the fee that comes on top of an input that reaches the curve.
 
     amount_in * fee / (1 - fee)
 
@@ -27,7 +27,7 @@ def fee_on(amount_in: RawAmount, fee_pips: Pips) -> RawAmount:
 
 
 def less_fee(amount: RawAmount, fee_pips: Pips) -> RawAmount:
-    """Tell what of an offered input may reach the curve. Rounds: down."""
+    """Return what of an offered input may reach the curve. Rounds: down."""
     return RawAmount(amount * (PIPS - fee_pips) // PIPS)
 
 

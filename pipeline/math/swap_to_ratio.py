@@ -2,7 +2,7 @@
 
 from math import isqrt
 
-from pipeline.math.q import PIPS, Q96
+from pipeline.math.fixed_point import PIPS, Q96
 from pipeline.math.swap_step import amounts_between, fee_on
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 

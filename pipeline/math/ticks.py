@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import MAX_UINT128, MAX_UINT256, div_up
+from pipeline.math.fixed_point import MAX_UINT128, MAX_UINT256, div_up
 from pipeline.units import Liquidity, SqrtPriceX96, Tick
 
 MIN_TICK = Tick(-887272)
@@ -43,7 +43,7 @@ _FACTORS_X128 = (
 
 @lru_cache(maxsize=1 << 15)
 def sqrt_price_at_tick(tick: Tick) -> SqrtPriceX96:
-    """Tell the square-root price at which a tick begins.
+    """Return the square-root price at which a tick begins.
 
     sqrt(1.0001 ** tick), by the contract's own multiplications
 
@@ -64,7 +64,7 @@ def sqrt_price_at_tick(tick: Tick) -> SqrtPriceX96:
 
 
 def tick_at_sqrt_price(sqrt_price_x96: SqrtPriceX96) -> Tick:
-    """Tell the greatest tick that begins at or below a price.
+    """Return the greatest tick that begins at or below a price.
 
     Raises: OutOfRangeError outside [MIN_SQRT_PRICE_X96, MAX_SQRT_PRICE_X96).
     Source: v3-core TickMath.getTickAtSqrtRatio
@@ -80,12 +80,12 @@ def tick_at_sqrt_price(sqrt_price_x96: SqrtPriceX96) -> Tick:
 
 
 def is_at_tick(sqrt_price_x96: SqrtPriceX96, tick: Tick) -> bool:
-    """Tell whether a price lies between the beginnings of a tick and of the next."""
+    """Return whether a price lies between the beginnings of a tick and of the next."""
     if not MIN_TICK <= tick < MAX_TICK:
         return False
     return sqrt_price_at_tick(tick) <= sqrt_price_x96 < sqrt_price_at_tick(Tick(tick + 1))
 
 
 def max_liquidity_per_tick(tick_spacing: int) -> Liquidity:
-    """Tell how much liquidity may reference one tick. Source: v3-core Tick.tickSpacingToMaxLiquidityPerTick."""
+    """Return how much liquidity may reference one tick. Source: v3-core Tick.tickSpacingToMaxLiquidityPerTick."""
     return Liquidity(MAX_UINT128 // (2 * (MAX_TICK // tick_spacing) + 1))

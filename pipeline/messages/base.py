@@ -63,7 +63,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
         return self.numerator, self.denominator
 
     def inverse(self) -> "Price":
-        """Tell the price of the other token."""
+        """Return the price of the other token."""
         return Price(numerator=self.denominator, denominator=self.numerator)
 
     def value(self, amount: int) -> RawAmount:

@@ -39,7 +39,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
         raise KeyError(role)
 
     def has(self, role: str) -> bool:
-        """Ask whether a contract of a role is named."""
+        """Return whether a contract of a role is named."""
         return any(each.role == role for each in self.contracts)
 
 

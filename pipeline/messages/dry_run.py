@@ -100,7 +100,7 @@ def dry_run_2(fields: Fields) -> Fields:
 
 
 def dry_run_3(fields: Fields) -> Fields:
-    """Tell prices as they are, and what was minted as what only its venue looks into: it was an NFT of Uniswap V3."""
+    """Return prices as they are, and what was minted as what only its venue looks into: it was an NFT of Uniswap V3."""
     rest = {name: value for name, value in fields.items() if name != "minted"}
     for when in ("before", "after"):
         if rest.get(when) is not None:

@@ -147,7 +147,7 @@ def _plan_2(fields: Fields) -> Fields:
 
 @upgrades("Plan", 2)
 def _plan_3(fields: Fields) -> Fields:
-    """Tell what each phase does: the names were the same for all venues."""
+    """Return what each phase does: the names were the same for all venues."""
     return {**fields, "phases": [{"name": name, "does": FORMER_PHASES[name]} for name in fields["phases"]]}
 
 

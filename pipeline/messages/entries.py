@@ -201,7 +201,7 @@ class PassedRecord(Entry, frozen=True, kw_only=True):
 class DecidedUnder(Entry, frozen=True, kw_only=True):
     """`rules/N`: from where on the shard's log was decided under rules N, and what had been decided until then.
 
-    A fold under these rules can begin there: see `pipeline/state/decided.py`.
+    A fold under these rules can begin there: see `pipeline/state/rule_changes.py`.
     """
 
     first_offset: Offset

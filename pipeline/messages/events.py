@@ -123,7 +123,7 @@ class Observed(Watched, frozen=True, kw_only=True):
         return None
 
     def explain(self, differences: list[str]) -> str:
-        """Say what a check found that differs from what the shard holds."""
+        """Describe what a check found that differs from what the shard holds."""
         return f"a check found {len(differences)} differences, the first: {differences[0]}"
 
 
@@ -251,7 +251,7 @@ class Dropped(IntentReport, frozen=True, kw_only=True, tag="Dropped.2"):
 
 @upgrades("Dropped", 1)
 def dropped_2(fields: Fields) -> Fields:
-    """Tell the cause of a dropped intent by a code."""
+    """Return the cause of a dropped intent by a code."""
     rest = {name: value for name, value in fields.items() if name != "reason"}
     return {**rest, "cause": drop_cause(fields["reason"]), "detail": fields["reason"]}
 

@@ -19,7 +19,7 @@ _ONE_WORD = ("unanswered", "reverted", "cancelled")
 
 
 def drop_cause(reason: str) -> DropCause:
-    """Tell why an intent was dropped, by the sentence of `Dropped`; what no signer wrote was an operator's."""
+    """Explain why an intent was dropped, by the sentence of `Dropped`; what no signer wrote was an operator's."""
     if reason.endswith("cancelled"):
         return "cancelled"
     if " was cancelled: no node takes it: " in reason:

@@ -59,7 +59,7 @@ Goal = RerangeGoal | HedgeGoal | JointGoal
 
 
 def kind_of(goal: Goal) -> GoalKind:
-    """Tell what a goal is for."""
+    """Return what a goal is for."""
     if isinstance(goal, JointGoal):
         return "rerange_hedged"
     return "hedge_to" if isinstance(goal, HedgeGoal) else "rerange"

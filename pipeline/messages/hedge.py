@@ -76,5 +76,5 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ends(self) -> bool:
-        """Ask whether nothing is to be hedged, and all that is left at the venue to be taken back."""
+        """Return whether nothing is to be hedged, and all that is left at the venue to be taken back."""
         return self.unwound or not (self.auto or self.ratio_bps)

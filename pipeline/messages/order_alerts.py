@@ -1,4 +1,4 @@
-"""What became of operators' words on orders of hedges, on `decisions.v1` like all alerts."""
+"""Alerts about operators' statements on hedge orders, on `decisions.v1` like all alerts."""
 
 from pipeline.messages.base import Output
 from pipeline.messages.orders import Order, SaidOutcome

@@ -54,5 +54,5 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def waits(self) -> bool:
-        """Ask whether the chain may still say what becomes of it."""
+        """Return whether the chain may still say what becomes of it."""
         return isinstance(self.state, Requested | UnknownOrder)

@@ -119,7 +119,7 @@ AnyStepOutcome = SignerRefused | SignerDropped | Unanswered | Reverted | Cancell
 
 
 def step_outcome_text(outcome: AnyStepOutcome) -> str:
-    """Say why nothing came of a transaction, in a few words."""
+    """Explain why nothing came of a transaction, in a few words."""
     match outcome:
         case SignerRefused(reason=reason):
             return f"refused: {reason}"

@@ -37,7 +37,7 @@ class TargetBand(msgspec.Struct, frozen=True, kw_only=True, tag="target_band"):
 
     @property
     def inner_bps(self) -> int:
-        """Tell how near to its target a share that was outside must come to count as inside again."""
+        """Return how near to its target a share that was outside must come to count as inside again."""
         return self.band_bps - self.hysteresis_bps
 
 
@@ -92,11 +92,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     signer: SignersLimits = SignersLimits()
 
     def slippage_bps(self, fee_pips: int) -> Bps:
-        """Tell the slippage that holds in a pool of a fee."""
+        """Return the slippage that holds in a pool of a fee."""
         return slippage_bps_of(fee_pips) if self.max_slippage_bps is None else self.max_slippage_bps
 
     def spot_log_bps(self, fee_pips: int) -> LogBps:
-        """Tell how far spot may be from the mean in a pool of a fee."""
+        """Return how far spot may be from the mean in a pool of a fee."""
         named = self.max_spot_from_twap_log_bps
         return spot_log_bps_of(fee_pips) if named is None else named
 
@@ -166,17 +166,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         raise KeyError(token)
 
     def reserve(self, token: Address) -> RawAmount:
-        """Tell how much of a token stays in the wallet."""
+        """Return how much of a token stays in the wallet."""
         reserves = {self.base: self.action.reserve_base, self.quote: self.action.reserve_quote}
         return reserves.get(token, RawAmount(0))
 
     def standing(self, token: Address) -> RawAmount:
-        """Tell how much of a token a spender may go on being allowed to take when no plan needs it."""
+        """Return how much of a token a spender may go on being allowed to take when no plan needs it."""
         bounds = {self.base: self.action.standing_base, self.quote: self.action.standing_quote}
         return bounds.get(token, RawAmount(0))
 
     def carries_plans_of(self, before: "Policy") -> bool:
-        """Ask whether a plan that was opened under another policy of the book may go on under this one."""
+        """Return whether a plan that was opened under another policy of the book may go on under this one."""
         here, there = (
             (p.owner, p.signer, p.base, p.quote, p.reference_pool, *p.acted_at()) for p in (self, before)
         )
@@ -255,7 +255,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(address for address in named if address is not None)
 
     def name_of(self, address: Address) -> str | None:
-        """Tell under which name the book's file has an address."""
+        """Find under which name the book's file has an address."""
         return next((each.name for each in self.known_names() if each.address == address), None)
 
     def known_names(self) -> tuple[AddressName, ...]:

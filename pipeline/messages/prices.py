@@ -38,7 +38,7 @@ class PriceRing(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def of(cls, key: str) -> "PriceRing":
-        """Tell which ring a slot's key belongs to. Raises: ImpossibleFactError."""
+        """Return which ring a slot's key belongs to. Raises: ImpossibleFactError."""
         pool, every_s, slots, _ = keys.price.parse(key)
         return cls(pool, Seconds(every_s), slots)
 

@@ -1,4 +1,4 @@
-"""The uptime feed of a chain's sequencer (Chainlink's): which one, and what it answered."""
+"""The uptime feed of a chain's sequencer (Chainlink's): its address, and its answers."""
 
 import msgspec
 

@@ -40,7 +40,7 @@ def upgrades(name: str, version: int) -> Callable[[Upgrade], Upgrade]:
 
 
 def has_upgrade(name: str, version: int) -> bool:
-    """Ask whether a form can become that of the next version."""
+    """Return whether a form can become that of the next version."""
     return (name, version) in _UPGRADES
 
 
@@ -51,7 +51,7 @@ def type_and_version(stated: object) -> tuple[str, int] | None:
 
 
 def version_of_type(kind: type[msgspec.Struct]) -> int:
-    """Tell which version of a message or an entry is read and written here."""
+    """Return which version of a message or an entry is read and written here."""
     config = kind.__struct_config__
     match config.tag_field:
         case "type":

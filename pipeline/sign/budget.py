@@ -46,7 +46,7 @@ def spent_within(
 
 
 def spent_of(bound: NonceBound) -> Spent:
-    """Tell what a nonce counts for: its gas as paid once it is in a block, before that at the most it offers."""
+    """Return what a nonce counts for: its gas as paid once it is in a block, before that at the most it offers."""
     charge = bound.charge
     return Spent(
         signed_at_s=bound.signed_at_s,
@@ -60,7 +60,7 @@ def spent_of(bound: NonceBound) -> Spent:
 
 
 def most_gas_wei(bound: NonceBound) -> Wei:
-    """Tell the most that a nonce may cost in gas: one of its versions is mined, whichever."""
+    """Return the most that a nonce may cost in gas: one of its versions is mined, whichever."""
     offered = max(attempt.gas_limit * attempt.max_fee_wei for attempt in bound.attempts)
     return Wei(offered + bound.charge.data_fee_wei)
 

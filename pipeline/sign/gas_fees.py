@@ -87,14 +87,14 @@ class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
     cancel_gas: int = CANCEL_GAS
 
     def caps(self, intent: SubmitTransaction) -> FeeCaps:
-        """Give the most that may be offered for an intent."""
+        """Return the most that may be offered for an intent."""
         return FeeCaps(
             max_fee_wei=min(self.max_fee_per_gas_wei, intent.max_fee_per_gas_wei), tip_wei=self.max_tip_wei
         )
 
     @property
     def cancel_caps(self) -> FeeCaps:
-        """Give the most that may be offered to get rid of a nonce; its tip must outbid one at its own cap."""
+        """Return the most that may be offered to get rid of a nonce; its tip must outbid one at its own cap."""
         return FeeCaps(
             max_fee_wei=self.cancel_max_fee_per_gas_wei, tip_wei=Wei(_CANCEL_TIPS * self.max_tip_wei)
         )
@@ -160,7 +160,7 @@ def due(
 
 
 def _has_lost_its_ground(bound: NonceBound, account: Account) -> bool:
-    """Ask whether an intent was made from what the one before it had brought, and a reorg has undone that.
+    """Return whether an intent was made from what the one before it had brought, and a reorg has undone that.
 
     Intents of one phase are made at one block and wait together. What is made at a later block rests on receipts.
     """
@@ -169,20 +169,20 @@ def _has_lost_its_ground(bound: NonceBound, account: Account) -> bool:
 
 
 def _left_today_wei(account: Account, head: BlockRef, rules: FeeRules) -> int:
-    """Tell what the last 24 hours leave of the day's gas, all that waits counted at the most it offers."""
+    """Return what the last 24 hours leave of the day's gas, all that waits counted at the most it offers."""
     gas_wei = spent_within(account.standing, account.nonces, head.timestamp_s, DAY_S).gas_wei
     return rules.max_gas_wei_per_day - gas_wei
 
 
 def _most_wei(bound: NonceBound, rules: FeeRules, left_wei: int) -> int:
-    """Tell what a nonce may cost in gas from now on: what it has offered is charged already and stays its to spend."""
+    """Return what a nonce may cost in gas from now on: what it has offered is charged already and stays its to spend."""
     charged_wei = most_gas_wei(bound)
     most_wei = max(min(charged_wei + left_wei, rules.max_gas_wei), charged_wei)
     return most_wei - bound.charge.data_fee_wei
 
 
 def _more_gas_wei(bound: NonceBound, replacement: Replace, rules: FeeRules) -> int:
-    """Tell by how much a replacement raises what its nonce may cost."""
+    """Compute by how much a replacement raises what its nonce may cost."""
     gas = rules.cancel_gas if replacement.cancels else bound.intent.call.gas_limit
     offered_wei = gas * replacement.fees.max_fee_wei + bound.charge.data_fee_wei
     return max(offered_wei - most_gas_wei(bound), 0)
@@ -195,7 +195,7 @@ def _within(caps: FeeCaps, most_wei: int, gas: int) -> FeeCaps:
 
 
 def _is_lost(bound: NonceBound) -> bool:
-    """Ask whether nothing will come of an intent: cancelled, or about to be."""
+    """Return whether nothing will come of an intent: cancelled, or about to be."""
     return status(bound) == "cancelled" or (bound.inclusion is None and is_cancelling(bound))
 
 
@@ -237,7 +237,7 @@ def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules, most_wei: int
 
 
 def is_public(attempt: Attempt, head: BlockRef) -> bool:
-    """Tell whether bytes may be shown to everybody at a head."""
+    """Return whether bytes may be shown to everybody at a head."""
     if not attempt.is_private:
         return True
     return attempt.public_from_block is not None and head.number >= attempt.public_from_block
@@ -263,7 +263,7 @@ def _is_with_a_node(attempt: Attempt) -> bool:
 
 
 def _is_stuck(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
-    """Tell whether more must be offered: a node asks for more, or it took the bytes and blocks pass without them.
+    """Return whether more must be offered: a node asks for more, or it took the bytes and blocks pass without them.
 
     Age counts from the broadcast, not from the signature. Bytes that no node has are never stuck by their price.
     """
@@ -275,7 +275,7 @@ def _is_stuck(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
 
 
 def _is_invalid(bound: NonceBound) -> bool:
-    """Tell whether no node takes what was signed. A node that took an older version has shown that the call is valid."""
+    """Return whether no node takes what was signed. A node that took an older version has shown that the call is valid."""
     refusal = bound.attempts[-1].refusal
     never_taken = all(attempt.sent_at_block is None for attempt in bound.attempts)
     return never_taken and refusal is not None and refusal.kind == "invalid"

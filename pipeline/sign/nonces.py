@@ -57,14 +57,14 @@ def new_account(signer: Address, chain_nonce: int, at_block: BlockNumber | None 
 
 
 def status(bound: NonceBound) -> Status:
-    """Tell how far a nonce is."""
+    """Return how far a nonce is."""
     if bound.inclusion is not None:
         return "cancelled" if _attempt(bound, bound.inclusion.transaction_hash).cancels else "mined"
     return "sent" if any(attempt.sent_at_block is not None for attempt in bound.attempts) else "signed"
 
 
 def is_cancelling(bound: NonceBound) -> bool:
-    """Ask whether a cancellation was signed: then nothing else is sent for it any more."""
+    """Return whether a cancellation was signed: then nothing else is sent for it any more."""
     return any(attempt.cancels for attempt in bound.attempts)
 
 

@@ -40,7 +40,7 @@ class InKeyOrder(Mapping[str, V], Generic[V]):
         return iter(self.in_order())
 
     def in_order(self) -> Mapping[str, V]:
-        """Give the values by key, in the keys' order: what it is now, not what it will be."""
+        """Return the values by key, in the keys' order: what it is now, not what it will be."""
         if not self._sorted:
             self._values, self._sorted = dict(sorted(self._values.items())), True
         return self._values

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pipeline import keys
 from pipeline.messages.entries import Cursor, DecidedUnder
-from pipeline.state.rests import Rests
+from pipeline.state.resting_books import Rests
 from pipeline.state.tables import Tables, Value
 from pipeline.units import Offset, ShardId
 
@@ -26,7 +26,7 @@ class Shard:
         self.rests = Rests()
         """Which books need no look until something changes."""
         self.shown: Any = None
-        """What the shard showed after its last record, where that is remembered: see `pipeline/advance/shown.py`."""
+        """What the shard showed after its last record, where that is remembered: see `pipeline/advance/shard_views.py`."""
         self._working: dict[str, object] = {}
 
     @property

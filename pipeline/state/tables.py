@@ -13,7 +13,7 @@ from pipeline.keys import Place, group_of, is_of_chain, place_of
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
-from pipeline.state.remembered import Remembered
+from pipeline.state.derived_cache import Remembered
 from pipeline.state.written_keys import WrittenKeys
 from pipeline.units import BlockNumber, Hash
 
@@ -81,7 +81,7 @@ class Tables(Remembered):
         return known
 
     def written(self, reader: str, *listed_under: str) -> Collection[str]:
-        """Give the keys of these families or prefixes written since a reader last asked, those taken back too; at first all."""
+        """Return the keys of these families or prefixes written since a reader last asked, those taken back too; at first all."""
         return self._written.take(reader, listed_under)
 
     def entries(self) -> Mapping[str, Value]:
@@ -110,16 +110,16 @@ class Tables(Remembered):
         return {number: frame.overwritten for number, frame in self._frames.items()}
 
     def reaches(self, number: BlockNumber) -> bool:
-        """Ask whether a rewind to this height is possible: a frame above it, or the shard's beginning."""
+        """Return whether a rewind to this height is possible: a frame above it, or the shard's beginning."""
         return BlockNumber(number + 1) in self._frames or self.begins_above(number)
 
     def begins_above(self, number: BlockNumber) -> bool:
-        """Ask whether a rewind to this height would take away all that the shard has followed since it began."""
+        """Return whether a rewind to this height would take away all that the shard has followed since it began."""
         oldest = min(self._frames, default=None)
         return oldest is not None and number < oldest and self._begins_at(oldest)
 
     def final_block(self) -> tuple[BlockNumber, Hash] | None:
-        """Give the last block that no rewind takes away; None where a rewind reaches the shard's beginning."""
+        """Return the last block that no rewind takes away; None where a rewind reaches the shard's beginning."""
         oldest = min(self._frames, default=None)
         if oldest is None or self._begins_at(oldest):
             return None
@@ -233,7 +233,7 @@ class Tables(Remembered):
 
     # -------------------------------------------------------------- commit
     def changes(self) -> dict[str, Value | None]:
-        """Tell the net difference since the last `committed`, each key once; None deletes."""
+        """Return the net difference since the last `committed`, each key once; None deletes."""
         changed: dict[str, Value | None] = {}
         for key, before in self._committed.items():
             now = self._entries.get(key)

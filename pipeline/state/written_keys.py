@@ -30,7 +30,7 @@ class WrittenKeys:
                 writes[key] = self._count
 
     def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
-        """Give what was written under these since a reader last asked; at first all that is present."""
+        """Return what was written under these since a reader last asked; at first all that is present."""
         taken: dict[str, None] = {}
         for under in listed_under:
             last = self._read.get((under, reader))

@@ -100,7 +100,7 @@ def _function(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> F
 
 @functools.cache
 def event_topic(contract: str, name: str) -> str:
-    """Tell the first topic of an event, e.g. `event_topic("uniswap-v3/UniswapV3Pool", "Swap")`."""
+    """Return the first topic of an event, e.g. `event_topic("uniswap-v3/UniswapV3Pool", "Swap")`."""
     (entry,) = (e for e in load_abi(*contract.split("/")) if e["type"] == "event" and e["name"] == name)
     return "0x" + _hash_of(name, types_of(entry["inputs"])).hex()
 

@@ -30,7 +30,7 @@ class VenueTrades(Protocol):
         """List who may have to be let take of base and quote for it."""
 
     def fee_pips(self, shard: Shard, policy: Policy) -> Pips:
-        """Tell which part of what is paid the venue takes. Units: millionths."""
+        """Return which part of what is paid the venue takes. Units: millionths."""
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> Trade:
         """Simulate a trade that sells an amount of base, or buys it where it is below zero, as far as prices allow.
@@ -54,7 +54,7 @@ class VenueFreeing(Protocol):
     """What one transaction usually uses."""
 
     def freed(self, shard: Shard, policy: Policy, hundredths: int) -> Freed:
-        """Tell what so many hundredths of what is placed pay, and all fees with them. Rounds: down."""
+        """Return what so many hundredths of what is placed pay, and all fees with them. Rounds: down."""
 
     def draft(
         self, shard: Shard, policy: Policy, market: Market, hundredths: int, *, step: Step
@@ -94,7 +94,7 @@ class VenueActions(Protocol):
 
     # ---------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Ask whether a plan for a goal takes risk away that does not wait: no limit on costs or on how often holds it back."""
+        """Return whether a plan for a goal takes risk away that does not wait: no limit on costs or on how often holds it back."""
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
         """List the phases that a plan for a goal has: those of all plans, or of this kind of goal."""
@@ -135,7 +135,7 @@ class VenueActions(Protocol):
         """Make the phase that goes out behind an earlier one's only transaction; none where that is not wanted."""
 
     def trade_cost(self, question: Question) -> TradeCost:
-        """Tell what the trades of the whole plan cost, where one is foreseen, else those of the drafts."""
+        """Return what the trades of the whole plan cost, where one is foreseen, else those of the drafts."""
 
     # ---------------------------------------------------------------- what waiting misses, what a plan has cost
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
@@ -150,36 +150,36 @@ class VenueActions(Protocol):
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Tell what the tokens outside would have earned since then, of each token. Rounds: down."""
+        """Return what the tokens outside would have earned since then, of each token. Rounds: down."""
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
-        """Tell the reference price of base in raw quote, spot where there is none; None where there is no price at all."""
+        """Return the reference price of base in raw quote, spot where there is none; None where there is no price at all."""
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
-        """Tell what a trade took (positive) and gave (negative) of which token."""
+        """Return what a trade took (positive) and gave (negative) of which token."""
 
 
 class MissesNoFees:
     """That part of `VenueActions` where tokens in the wallet would have earned nothing at the venue."""
 
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
-        """Tell nothing."""
+        """Return nothing."""
         del shard, policy
         return {}
 
     def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
-        """Tell that none are missed."""
+        """Report that none are missed."""
         del shard, policy, goal, since, stock
         return RawAmount(0)
 
     def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
-        """Tell nothing."""
+        """Return nothing."""
         del shard, policy, goal
         return {}
 
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Tell that none would have been earned."""
+        """Report that none would have been earned."""
         del shard, policy, outside
         return ()

@@ -34,10 +34,10 @@ class Items(Protocol):
     """Which items fail within one block, and which are in quarantine since an earlier one."""
 
     def is_closed(self, item: str) -> bool:
-        """Ask whether an item is not to be carried on."""
+        """Return whether an item is not to be carried on."""
 
     def failed(self, item: str) -> bool:
-        """Ask whether an item fails within this block."""
+        """Return whether an item fails within this block."""
 
     def fail(self, item: str, reason: str) -> None:
         """Put an item in quarantine; the first reason within a block holds."""
@@ -53,7 +53,7 @@ class VenueBlock(Protocol):
     """Trades of followed pools, in log order."""
 
     def emits(self, log: RawLog) -> bool:
-        """Ask whether a log comes from a contract of this venue."""
+        """Return whether a log comes from a contract of this venue."""
 
     def decode(self, log: RawLog) -> Fact | None:
         """Decode one log of this venue; None where it says nothing that is followed. Raises: MalformedLogError."""
@@ -92,7 +92,7 @@ class LogInterest(Protocol):
         """Make the filter for one block's logs: what arrives within the block is followed from its first log on."""
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
-        """Ask whether items may come or go with these logs, so that the next block waits for reads."""
+        """Return whether items may come or go with these logs, so that the next block waits for reads."""
 
 
 class Departed(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ class VenueViews(Protocol):
     def show_swaps(
         self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
     ) -> Iterator[Output]:
-        """Tell the block's trades in published pools."""
+        """Return the block's trades in published pools."""
 
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Measure the items of a book that are published: those of `held_items` that are not empty.
@@ -128,25 +128,25 @@ class VenueViews(Protocol):
         """
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> View:
-        """Tell a pool's present state."""
+        """Return a pool's present state."""
 
     def show_item(self, policy: Policy, held: HeldItem, now: Provenance) -> View:
-        """Tell one item of a book."""
+        """Return one item of a book."""
 
     def face(self, held: HeldItem) -> tuple[object, ...]:
         """List what of an item is published as soon as it changes; the rest follows from the views of pools."""
 
     def may_depart(self, event: BlockSeen) -> bool:
-        """Ask whether items of a book may go to somebody else with a block."""
+        """Return whether items of a book may go to somebody else with a block."""
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
-        """Tell where an item went that a book had before a block; None where the book still has it."""
+        """Find where an item went that a book had before a block; None where the book still has it."""
 
     def pool_removed(self, item: str, now: Provenance) -> Output:
-        """Say that a pool's state is not known any more."""
+        """Report that a pool's state is not known any more."""
 
     def item_removed(self, item: str, now: Provenance) -> Output:
-        """Say that a book no longer has an item, or nothing in it."""
+        """Report that a book no longer has an item, or nothing in it."""
 
 
 class Venue(Protocol):
@@ -174,7 +174,7 @@ class Venue(Protocol):
         """
 
     def is_due(self, tables: Tables, item: str) -> bool:
-        """Ask whether an item is among the due reads of any book: at every read, so without collecting them."""
+        """Return whether an item is among the due reads of any book: at every read, so without collecting them."""
 
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
         """List the items of a book that are compared with the chain periodically."""
@@ -201,7 +201,7 @@ class Venue(Protocol):
         """List items that a book's owner has and the book does without, for somebody else sent them."""
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Tell each item that somebody else sent to a book's owner with this block."""
+        """Return each item that somebody else sent to a book's owner with this block."""
 
     # ---------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> LogInterest:
@@ -214,7 +214,7 @@ class Venue(Protocol):
         """Keep what contracts answered to the calls of a block; a block that is followed is kept by `VenueBlock.write`."""
 
     def writes_time(self, tables: Tables) -> bool:
-        """Ask whether each block is written, for its time or its number, even one without logs whose reads are those of the block before."""
+        """Return whether each block is written, for its time or its number, even one without logs whose reads are those of the block before."""
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> VenueBlock:
         """Open a block's working copies."""
@@ -232,7 +232,7 @@ class Venue(Protocol):
         """Name the item that a pool of this venue is."""
 
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        """Ask whether a pool of this venue was read."""
+        """Return whether a pool of this venue was read."""
 
     # ---------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
@@ -251,7 +251,7 @@ class Venue(Protocol):
         """
 
     def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Tell what spans are bounded by, of the pools among these keys, as it is now."""
+        """Return what spans are bounded by, of the pools among these keys, as it is now."""
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Measure what a book has at this venue: the same object as before where nothing of it is new.
@@ -260,10 +260,10 @@ class Venue(Protocol):
         """
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Tell the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""
+        """Return the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""
 
     def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        """Tell what does not change of a pool; None where it was not read at this venue."""
+        """Return what does not change of a pool; None where it was not read at this venue."""
 
 
 class VenueForms(NamedTuple):

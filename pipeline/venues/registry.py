@@ -45,7 +45,7 @@ class OfKinds(Generic[T]):
         self._known: tuple[VenueKind, ...] | None = None
 
     def __call__(self) -> T:
-        """Give what follows from the present kinds."""
+        """Return what follows from the present kinds."""
         known = tuple(KINDS.values())
         if known != self._known:
             self._known, self._made = known, self._make(known)
@@ -158,7 +158,7 @@ def venue_named(chain: ChainProfile, name: str) -> Venue:
 
 
 def kind_of(chain: ChainProfile, venue: Venue) -> str:
-    """Tell of which kind a venue of a chain is."""
+    """Find of which kind a venue of a chain is."""
     spec = chain.venue(venue.name)
     return _EVERY_WALLET.kind if spec is None else spec.kind
 
@@ -169,7 +169,7 @@ def pool_item(policy: Policy, pool: PoolId) -> str:
 
 
 def pool_terms(tables: Tables, policy: Policy, pool: PoolId) -> PoolTerms | None:
-    """Tell what does not change of a book's pool; None before it was read."""
+    """Return what does not change of a book's pool; None before it was read."""
     return venue_named(policy.chain, policy.venue_of(pool)).pool_terms(tables, pool)
 
 

@@ -34,7 +34,7 @@ class NamedItemsOnly(ABC):
         yield from ()
 
     def is_due(self, tables: Tables, item: str) -> bool:
-        """Say that no further read is due, likewise."""
+        """Report that no further read is due, likewise."""
         del tables, item
         return False
 
@@ -53,7 +53,7 @@ class NamedItemsOnly(ABC):
         return route
 
     def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
-        """Say that an entry concerns the books that name its item."""
+        """Report that an entry concerns the books that name its item."""
         del tables, key
         return None
 
@@ -68,7 +68,7 @@ class NamedItemsOnly(ABC):
         return []
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Tell nothing, likewise."""
+        """Return nothing, likewise."""
         del shard, event, now
         yield from ()
 
@@ -91,7 +91,7 @@ class NothingPerBlock:
         del tables, block, answers
 
     def writes_time(self, tables: Tables) -> bool:
-        """Tell that nothing is written but what logs and reads change."""
+        """Report that nothing is written but what logs and reads change."""
         del tables
         return False
 
@@ -104,7 +104,7 @@ class NoPools:
         return keys.pool(pool)
 
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        """Say that no pool is there."""
+        """Report that no pool is there."""
         del tables, pool
         return False
 
@@ -114,7 +114,7 @@ class NoPools:
         return {}
 
     def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Tell nothing, likewise."""
+        """Return nothing, likewise."""
         del tables, written
         yield from ()
 

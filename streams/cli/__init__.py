@@ -14,7 +14,7 @@ from typer._click.exceptions import NoArgsIsHelpError, UsageError
 from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
-from streams.cli.groups import Group
+from streams.cli.command_groups import Group
 from streams.plain_text import several_lines
 from streams.process import CONFIGURATION, code_of
 from streams.redaction import redact
@@ -157,7 +157,7 @@ def _fail_on_file(error: OSError) -> NoReturn:
 
 
 def _usage(error: UsageError) -> str:
-    """Say what is wrong with a command line, and where its help is: one line, whatever the mistake."""
+    """Describe what is wrong with a command line, and where its help is: one line, whatever the mistake."""
     says = error.format_message().rstrip(".")
     says = says[:1].lower() + says[1:]
     command = error.ctx.command_path if error.ctx is not None else "evenkeel"
@@ -165,7 +165,7 @@ def _usage(error: UsageError) -> str:
 
 
 def _serves() -> bool:
-    """Ask whether this is a program that a supervisor keeps running: it reads how we end."""
+    """Return whether this is a program that a supervisor keeps running: it reads how we end."""
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _SERVING
 
 

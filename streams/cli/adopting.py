@@ -17,7 +17,7 @@ from streams.cli.operate import Reason, who
 from streams.cli.venues.registry import shown_as
 from streams.kafka.readers import reading
 from streams.policy_rollout import append, appending
-from streams.present import ShardNow, shards_now
+from streams.present_books import ShardNow, shards_now
 from streams.settings import Settings
 
 

@@ -7,9 +7,9 @@ import msgspec
 import typer
 
 from pipeline.errors import SettingsError
+from streams.cli.command_groups import Group
 from streams.cli.console import AsJson, print_json, print_table, say, settings_for
 from streams.cli.devnet import cache_of
-from streams.cli.groups import Group
 from streams.run_folder import BROKER_FOLDER, devnet_in
 from streams.settings import Settings
 
@@ -51,7 +51,7 @@ def up(
 
 @broker.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Say whether it runs, where, and what its data take. Exits with 1 if it does not serve."""
+    """Show whether it runs, where, and what its data take. Exits with 1 if it does not serve."""
     settings = settings_for("broker")
     from streams.devnet import kept_broker  # noqa: PLC0415 - takes its time
 

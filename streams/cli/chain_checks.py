@@ -13,8 +13,8 @@ from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.human import is_name, parse_address, price_move_text
-from streams.look.brought import allowances_told, loans_told, positions_told, waiting_told
+from streams.human_numbers import is_name, parse_address, price_move_text
+from streams.look.account_before import allowances_told, loans_told, positions_told, waiting_told
 from streams.node.chain_code import wrong_code, wrong_pools
 from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
@@ -145,16 +145,16 @@ class Asked:
             yield Problem(("chain", "sequencer", "uptime_feed"), f"{found.says}: no book would act")
 
     async def sequencer(self, policy: Policy) -> list[str]:
-        """Say whether the chain's sequencer is up, where a feed tells. Raises: NodeError."""
+        """Return whether the chain's sequencer is up, where a feed tells. Raises: NodeError."""
         feed = policy.chain.sequencer
         return [(await sequencer_facts(self._reader, feed, self.at)).says] if feed else []
 
     async def feeds(self, policy: Policy) -> list[str]:
-        """Say what the price feeds of a book answer. Raises: NodeError."""
+        """Describe what the price feeds of a book answer. Raises: NodeError."""
         return await feeds_told(self._reader, policy, self.at)
 
     async def fault(self, policy: Policy, token: Address) -> str | None:
-        """Say why a token of a book cannot be kept. Raises: NodeError."""
+        """Explain why a token of a book cannot be kept. Raises: NodeError."""
         try:
             return await token_fault(
                 self._reader, token, tuple(holders(policy)), self.at, acts=policy.mode == "live"
@@ -167,15 +167,15 @@ class Asked:
         return [fault async for fault in contract_faults(self._web3, self._reader, policy, self.at)]
 
     async def wrong_hedge(self, policy: Policy) -> list[ContractFault]:
-        """Ask whether a book can be hedged as its policy says. Raises: NodeError."""
+        """Return whether a book can be hedged as its policy says. Raises: NodeError."""
         return [fault async for fault in hedge_faults(self._reader, policy)]
 
     async def allowances(self, policy: Policy) -> list[str]:
-        """Say in a line what of a book's tokens somebody may take already. Raises: NodeError."""
+        """Describe in a line what of a book's tokens somebody may take already. Raises: NodeError."""
         return await allowances_told(self._reader, policy)
 
     async def brought(self, policy: Policy, lending: VenueSpec | None) -> list[str]:
-        """Say what a book's owner brings along: positions elsewhere, loans, allowances, transactions that wait. Raises: NodeError."""
+        """Describe what a book's owner brings along: positions elsewhere, loans, allowances, transactions that wait. Raises: NodeError."""
         waiting = [] if policy.mode == "watch" else await self.node.waiting(policy.owner)
         return [
             *[says async for says in positions_told(self._reader, policy)],
@@ -196,7 +196,7 @@ class Asked:
 
 
 def _place_of(policy: Policy, role: str) -> FieldPath:
-    """Tell where the file has a contract through which a book acts: of a further venue by the venue's name."""
+    """Find where the file has a contract through which a book acts: of a further venue by the venue's name."""
     venue = policy.acting_venue()
     is_further = role != "wrapped_native" and any(spec.name == venue for spec in policy.chain.venues or ())
     return ("chain", "venues", venue, role) if is_further else ("chain", role)

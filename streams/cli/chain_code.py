@@ -1,4 +1,4 @@
-"""Check the contracts that a portfolio takes from its chain's file before they are followed: their code must have the stated hashes."""
+"""Check that the contracts which a portfolio takes from its chain's file have the stated code, before they are followed."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -8,7 +8,7 @@ from pipeline.messages.chain_profile import UNISWAP_V3, VenueSpec
 from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import ChainId
 from streams.chain_numbers import numbers_in, numbers_of, sequencer_in
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 from streams.portfolio.chain_file import chain_file_for
 from streams.portfolio.chain_section import chain_section_of
 from streams.portfolio.sections import ChainSection
@@ -58,7 +58,7 @@ def _section_in(chain_id: ChainId, portfolio: Path) -> ChainSection | None:
 
 
 def _uptime_feed(section: ChainSection | None, chain: ChainFile | None) -> SequencerFeed | None:
-    """Tell which uptime feed books of the portfolio go by, and without one the chain's file's."""
+    """Return which uptime feed books of the portfolio go by, and without one the chain's file's."""
     if section is not None:
         return section.uptime_feed()
     return None if chain is None else sequencer_in(chain)

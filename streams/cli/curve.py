@@ -23,7 +23,7 @@ from streams.cli.wording import share_of
 from streams.curve_files import curve_of, derived_once, find_amm
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.kafka.readers import reading
-from streams.present import BookNow, books_now
+from streams.present_books import BookNow, books_now
 from streams.settings import Settings, load_settings
 
 _WORTH = 100.0

@@ -7,8 +7,8 @@ import msgspec
 import typer
 
 from pipeline.errors import SettingsError
+from streams.cli.command_groups import Group
 from streams.cli.console import AsJson, print_json, print_table, say, settings_for
-from streams.cli.groups import Group
 from streams.run_folder import DEVNET_FOLDER, broker_in
 from streams.settings import Settings
 
@@ -45,7 +45,7 @@ def up(
 
 @devnet.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Say what runs where. Exits with 1 if a part has ended or hangs."""
+    """Show what runs where. Exits with 1 if a part has ended or hangs."""
     settings = settings_for("devnet")
     from streams.devnet import net  # noqa: PLC0415 - takes its time
 

@@ -21,13 +21,13 @@ from streams.cli.node_row import node_row
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.cli.processes import process_rows
 from streams.cli.submitting import signer_file_for
-from streams.cli.wider import wider_than_signers
+from streams.cli.wider_limits import wider_than_signers
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.kafka.readers import reading
 from streams.kafka.topics import TOPICS, check_topics
 from streams.policy_rollout import policies_in_force
-from streams.present import BookNow, ShardNow, books_of, shards_now
+from streams.present_books import BookNow, ShardNow, books_of, shards_now
 from streams.redaction import redact
 from streams.settings import Settings
 from streams.submit.signer_file import SignerFile
@@ -111,7 +111,7 @@ class _State:
         return self._shards
 
     async def shards(self, settings: Settings) -> str:
-        """Look whether every shard with books decides, and on the present."""
+        """Return whether every shard with books decides, and on the present."""
         kept = [each for each in await self._load(settings) if policies(each.shard.tables)]
         for each in kept:
             wrong = [*([f"halted: {each.halted}"] if each.halted else []), *staleness(each)]
@@ -123,7 +123,7 @@ class _State:
         return heads or "none has a book"
 
     async def books(self, settings: Settings) -> str:
-        """Say what each book in force does, and refuse where one is not known, paused, in quarantine or left alone."""
+        """Describe what each book in force does, and refuse where one is not known, paused, in quarantine or left alone."""
         await self._load(settings)
         stopped = [
             f"{book.policy.book}: {'; '.join(state_of(book))}" for book in self._books if state_of(book)
@@ -149,7 +149,7 @@ class _State:
         return f"allow what is planned by {books}" if books else "no live book is in their pools"
 
     def modes(self) -> set[str]:
-        """Tell the modes of the books in force, as far as they were looked at."""
+        """Return the modes of the books in force, as far as they were looked at."""
         return {book.policy.mode for book in self._books}
 
     async def tokens(self, settings: Settings) -> str:
@@ -203,7 +203,7 @@ async def _contracts(settings: Settings) -> str:
 
 
 async def _allowances(settings: Settings) -> str:
-    """Say what spenders may take of the owners of books in force. In the middle of a plan that is as it must be."""
+    """Describe what spenders may take of the owners of books in force. In the middle of a plan that is as it must be."""
     async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     async with asking(settings, settings.chain) as asked:

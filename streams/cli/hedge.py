@@ -16,7 +16,6 @@ from pipeline.hedge.loan_in_pair import LoanInPair, distance, loan_in_pair
 from pipeline.messages.views import Holding
 from pipeline.statistics.volatility import PPM
 from pipeline.units import RawAmount
-from streams.cli.chances import TIMES, by_days, chance_text, horizons
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.hedged_books import (
     CAPITAL,
@@ -30,11 +29,12 @@ from streams.cli.hedged_books import (
     wallet_quote,
 )
 from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
+from streams.cli.liquidation_chances import TIMES, by_days, chance_text, horizons
 from streams.cli.shorts import short_as_object, short_of, short_row
 from streams.cli.token_facts import token_facts
 from streams.cli.wording import named_in, share_of
 from streams.kafka.wire import wire_form
-from streams.present import BookNow
+from streams.present_books import BookNow
 
 _WAD = 10**18
 _USUAL_VOLATILITY = 0.6
@@ -136,12 +136,12 @@ def loans_of(book: BookNow) -> Iterator[LoanShown]:
 
 
 def chances(pair: LoanInPair, volatility: float) -> list[float]:
-    """Tell how likely a liquidation is within each of the times that are shown."""
+    """Return how likely a liquidation is within each of the times that are shown."""
     return [probability_of_liquidation(pair.loan, pair.price, each) for each in horizons(volatility)]
 
 
 def volatility_of(book: BookNow, asked: float | None) -> float:
-    """Tell by which volatility a book's chances are shown: the one asked for, that of its automatic ratio, or 60 %."""
+    """Return by which volatility a book's chances are shown: the one asked for, that of its automatic ratio, or 60 %."""
     if asked is not None:
         return asked
     shown = shown_of(book)
@@ -174,7 +174,7 @@ def _exposure_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
 
 
 def _parts(holding: Holding) -> tuple[int, int, int]:
-    """Tell what a book has of a token outside venues of hedges, what stands there for it, and what it owes, below zero."""
+    """Return what a book has of a token outside venues of hedges, what stands there for it, and what it owes, below zero."""
     supplied, owed = (
         0 if isinstance(each, msgspec.UnsetType) else int(each) for each in (holding.collateral, holding.debt)
     )

@@ -11,9 +11,9 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import HedgeShown, Holding
 from pipeline.units import Address, RawAmount
 from streams.cli.wording import named_in
-from streams.human import bps_text
+from streams.human_numbers import bps_text
 from streams.kafka.wire import wire_form
-from streams.present import BookNow
+from streams.present_books import BookNow
 
 HEDGES = (
     "book",
@@ -73,7 +73,7 @@ class Carry(NamedTuple):
 
 
 def shown_of(book: BookNow) -> HedgeShown | None:
-    """Tell how a book's hedge stands; None where it has none, or that is not known."""
+    """Return how a book's hedge stands; None where it has none, or that is not known."""
     if book.stock is None:
         return None
     return hedge_shown(book.at.shard, book.policy, book.stock) or None
@@ -124,7 +124,7 @@ def hedge_row(book: BookNow, shown: HedgeShown) -> tuple[str, ...]:
 
 
 def band_text(shown: HedgeShown) -> str:
-    """Say how far the net exposure may be from its target, and where a step leaves it: shares of all base."""
+    """Describe how far the net exposure may be from its target, and where a step leaves it: shares of all base."""
     if shown.ends:
         return ""
     return f"±{bps_text(_of_base(shown, shown.act_at))}, back to {bps_text(_of_base(shown, shown.back_to))}"
@@ -141,7 +141,7 @@ def _signed(bps: int) -> str:
 
 
 def wanted_text(policy: Policy, shown: HedgeShown) -> str:
-    """Say which ratio is wanted, and by what it was chosen."""
+    """Name which ratio is wanted, and by what it was chosen."""
     if shown.ends:
         return "ended" if policy.hedge and policy.hedge.unwound else "0%"
     if isinstance(shown.sigma_ppm, msgspec.UnsetType):
@@ -154,7 +154,7 @@ def _volatility_text(ppm: int) -> str:
 
 
 def state_text(shown: HedgeShown) -> str:
-    """Say whether a hedge is where it is to be, else what it does about that, or what it waits for."""
+    """Return whether a hedge is where it is to be, else what it does about that, or what it waits for."""
     order = None if isinstance(shown.order, msgspec.UnsetType) else shown.order
     match None if order is None else order.state:
         case Requested():
@@ -221,6 +221,6 @@ def hedge_as_object(book: BookNow, shown: HedgeShown | None) -> dict[str, object
 
 
 def wallet_quote(book: BookNow, token: Address) -> int:
-    """Tell how much of a token a book's wallets have, which could become collateral."""
+    """Return how much of a token a book's wallets have, which could become collateral."""
     holdings = book.stock.holdings if book.stock is not None else ()
     return next((each.wallet for each in holdings if each.token == token), 0)

@@ -14,16 +14,16 @@ from pipeline.messages.views import BookView
 from pipeline.units import Bps
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
-from streams.cli.departed import left_text
+from streams.cli.departure_words import left_text
 from streams.cli.processes import silences
 from streams.cli.token_facts import token_facts
 from streams.cli.venues.registry import shown_as, shown_of_item
 from streams.cli.wording import named_in, pair_price_text
-from streams.human import bps_text, duration_text, short
+from streams.human_numbers import bps_text, duration_text, short
 from streams.kafka.codec import encode
 from streams.kafka.readers import reading
 from streams.kafka.wire import wire_form
-from streams.present import BookNow, ShardNow, books_now
+from streams.present_books import BookNow, ShardNow, books_now
 from streams.settings import Settings
 from streams.yaml_positions import did_you_mean
 
@@ -196,7 +196,7 @@ def state_of(book: BookNow) -> tuple[str, ...]:
 
 
 def staleness(at: ShardNow) -> Iterator[str]:
-    """Say that a shard's state is behind its log, or that its log stands still."""
+    """Report that a shard's state is behind its log, or that its log stands still."""
     age_s = _age_s(at)
     if at.records_behind and age_s is not None and age_s > _SLOW_S:
         yield (f"{at.records_behind} records behind for {duration_text(age_s)}: is `evenkeel work` running?")
@@ -231,7 +231,7 @@ def chosen_books(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
 
 
 def no_such_book(name: str, known: Iterable[str]) -> str:
-    """Say that a book is not there, which one may be meant, and which there are."""
+    """Report that a book is not there, which one may be meant, and which there are."""
     names = sorted(known)
     there = f"; there are {', '.join(names)}" if names else "; there are no books yet"
     return f"there is no book {name}{did_you_mean(name, names)}{there}"

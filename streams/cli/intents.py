@@ -12,10 +12,10 @@ import typer
 from pipeline.errors import SettingsError
 from pipeline.messages.events import Dropped
 from pipeline.units import Address
+from streams.cli.command_groups import Group
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
-from streams.cli.groups import Group
 from streams.cli.submitting import signer_file_for, signer_of
-from streams.human import short
+from streams.human_numbers import short
 from streams.kafka.codec import encode
 from streams.kafka.readers import reading
 from streams.policy_rollout import append, appending
@@ -118,7 +118,7 @@ def close(
 
 
 async def _close(settings: Settings, name: str) -> None:
-    from streams.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.agreeing_nodes import sender_node  # noqa: PLC0415
 
     journals, all_known = await _known(settings)
     known = find(all_known, name)

@@ -17,11 +17,11 @@ from streams.cli.hedge import print_hedges
 from streams.cli.sentences import sentence
 from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position_row, views_of
 from streams.cli.wording import named_in, pair_price_text
-from streams.human import bps_text, duration_text, short
+from streams.human_numbers import bps_text, duration_text, short
 from streams.kafka.codec import encode
-from streams.look.brought import standing_text, waiting_told
-from streams.look.earned import Earned
-from streams.look.glance import Glance, PairNow, glance
+from streams.look.account_before import standing_text, waiting_told
+from streams.look.earnings import Earned
+from streams.look.owner_report import Glance, PairNow, glance
 from streams.node.http_node import HttpNode
 from streams.node.venues.port import LoanStanding
 from streams.redaction import remember_secret
@@ -127,7 +127,7 @@ def _print_pair(each: PairNow, seen: Glance) -> None:
 
 
 def _beside(seen: Glance) -> Iterator[str]:
-    """Say what the tables do not show."""
+    """Describe what the tables do not show."""
     if not seen.pairs:
         yield f"{short(seen.found.owner)} has no open position in Uniswap V3 on chain {seen.chain_id}"
     if seen.found.closed:
@@ -147,7 +147,7 @@ def _beside(seen: Glance) -> Iterator[str]:
 
 
 def _brought(seen: Glance) -> Iterator[str]:
-    """Say what the owner brings along beside positions."""
+    """Describe what the owner brings along beside positions."""
     if seen.no_loan is not None:
         yield f"what the owner owes at a lending market is not known: {seen.no_loan}"
     loan = seen.loan

@@ -35,7 +35,7 @@ def findings(
     depth_blocks: int,
     headers: Provable = "yes",
 ) -> Findings:
-    """Say what a node's lacks mean for these books."""
+    """Describe what a node's lacks mean for these books."""
     live = sorted(policy.book for policy in policies if policy.mode == "live")
     return Findings(
         wrong=tuple(_wrong(abilities, live, anvil_here=anvil_here)),

@@ -25,7 +25,7 @@ async def node_row(settings: Settings) -> str:
 
 
 def _budgets(settings: Settings) -> Iterator[str]:
-    """Say how often each node may be asked, and what of that counts together; nothing where there is no bound."""
+    """Describe how often each node may be asked, and what of that counts together; nothing where there is no bound."""
     limits = settings.whole_limits
     if not any(each.is_bounded for each in limits):
         return

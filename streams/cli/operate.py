@@ -20,7 +20,7 @@ from streams.cli.holdings import no_such_book
 from streams.kafka.readers import reading
 from streams.kafka.topics import shard_of
 from streams.policy_rollout import append, appending, policies_in_force
-from streams.present import shards_now
+from streams.present_books import shards_now
 from streams.settings import Settings
 from streams.submit.stop_file import remove_stop_file, stop_file_of
 
@@ -142,5 +142,5 @@ def _kind(scope: str) -> str:
 
 
 def who() -> str:
-    """Say who gives an operator's word."""
+    """Name who gives an operator's word."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -17,10 +17,10 @@ from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
 from streams.cli.holdings import OneBook
-from streams.human import amount_text, bps_text
+from streams.human_numbers import amount_text, bps_text
 from streams.kafka.codec import encode
 from streams.kafka.readers import reading
-from streams.outcomes import outcome_text
+from streams.outcome_words import outcome_text
 from streams.plan_reports import PlanTold, plans_told
 from streams.policy_rollout import policies_in_force
 from streams.settings import Settings
@@ -109,7 +109,7 @@ def _row(plan: PlanTold, policy: Policy | None) -> tuple[str, ...]:
 
 
 def _ending(plan: PlanTold) -> str:
-    """Say how a plan ended, or what an open one was last held back by."""
+    """Describe how a plan ended, or what an open one was last held back by."""
     if plan.closed is not None:
         return outcome_text(plan.closed.outcome)
     return (

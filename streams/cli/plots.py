@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pipeline.curves.curve import Point
 from pipeline.errors import SettingsError
 from pipeline.statistics.volatility import AtStride, Volatility
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 
 _WIDTH_IN, _PANEL_IN = 4.8, 1.75
 """Narrow, so that letters stay legible on a phone."""

@@ -13,9 +13,10 @@ from pipeline.units import BookId, ChainId
 from streams.cli.chain_checks import refuse_what_the_chain_refuses, resolve_names
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
-from streams.cli.leaving import refuse_to_leave
+from streams.cli.unfinished_plans import refuse_to_leave
 from streams.cli.wanted_books import print_policies
-from streams.cli.wider import wider_than_signers
+from streams.cli.wider_limits import wider_than_signers
+from streams.ended_hedges import say_unwound, still_unwound
 from streams.kafka.readers import reading
 from streams.kafka.topics import ensure_topics
 from streams.policy_rollout import RolloutStep, append, appending, policies_in_force, steps_to
@@ -26,7 +27,6 @@ from streams.portfolio.words import address_text, differences
 from streams.run_folder import devnet_in, read_text
 from streams.settings import Settings
 from streams.submit.signer_file import SignerFile, load_signer_file
-from streams.unwound import say_unwound, still_unwound
 from streams.yaml_positions import Problem, read_yaml
 
 DEFAULT_FILE = Path("portfolio.yaml")
@@ -74,7 +74,7 @@ def _say_notes(policies: Iterable[Policy]) -> None:
 async def _checked(settings: Settings, file: Path) -> tuple[Policy, ...]:
     policies = await read_portfolio(settings, file)
     await _ask_the_chain(settings, file, policies)
-    from streams.cli.sizes import sizes_now  # noqa: PLC0415 - takes its time
+    from streams.cli.book_sizes import sizes_now  # noqa: PLC0415 - takes its time
 
     for said in await sizes_now(settings, policies):
         say(said)

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from pipeline.errors import EvenkeelError, TopicError
 from pipeline.messages.processes import NodeSeen, ProcessSeen
 from pipeline.units import ChainId
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 from streams.kafka.readers import Reader, reading
 from streams.processes import Processes, ProcessNow, processes_now
 from streams.redaction import redact
@@ -26,7 +26,7 @@ async def process_rows(settings: Settings, modes: AbstractSet[str]) -> list[Row]
 
 
 async def silences(reader: Reader, chain_id: ChainId) -> list[str]:
-    """Say which processes have fallen silent, or follow no present; nothing where the deployment is older than their topic."""
+    """Name which processes have fallen silent, or follow no present; nothing where the deployment is older than their topic."""
     try:
         found = await processes_now(reader, chain_id)
     except TopicError:

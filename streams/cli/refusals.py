@@ -9,7 +9,7 @@ from pipeline.units import RawAmount
 from streams.cli.venues.port import InUnits
 from streams.cli.venues.registry import refusal_numbers
 from streams.cli.wording import named_in
-from streams.human import amount_text, duration_text
+from streams.human_numbers import amount_text, duration_text
 
 _GWEI_DIGITS = 9
 

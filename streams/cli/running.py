@@ -124,7 +124,7 @@ async def _ask_first(settings: Settings) -> None:
 
 
 async def _is_live(settings: Settings, signers: Sequence[Path]) -> bool:
-    """Ask whether a book in force may act, and say what is missing on either side."""
+    """Return whether a book in force may act, and say what is missing on either side."""
     async with reading(settings.kafka) as reader:
         in_force = await policies_in_force(reader, settings.chain)
     live = sorted(book for book, policy in in_force.items() if policy.mode == "live")

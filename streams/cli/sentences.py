@@ -35,14 +35,14 @@ from pipeline.messages.orders import SaidEnded
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount
-from streams.cli import costs
-from streams.cli.departed import left_text
-from streams.cli.loans import liquidated_text
+from streams.cli import cost_words
+from streams.cli.departure_words import left_text
+from streams.cli.loan_words import liquidated_text
 from streams.cli.refusals import in_units
 from streams.cli.venues.registry import shown_as
 from streams.cli.wording import named_in
-from streams.human import amount_text, bps_text, duration_text, factor_text
-from streams.outcomes import outcome_text
+from streams.human_numbers import amount_text, bps_text, duration_text, factor_text
+from streams.outcome_words import outcome_text
 
 _WHY_NOT: Mapping[str, str] = {
     "not_observed": "{item} has not been read yet",
@@ -83,7 +83,9 @@ def sentence(said: Output, policy: Policy | None) -> str:
             moved = _amount(said.notional_quote, policy, None if policy is None else policy.quote)
             where = _goal(said.goal, policy)
             step = f", a step only: {said.cut_short}" if said.cut_short else ""
-            return f"{said.book}: a plan moves {moved} to {where}{step}{costs.foreseen_text(said, policy)}"
+            return (
+                f"{said.book}: a plan moves {moved} to {where}{step}{cost_words.foreseen_text(said, policy)}"
+            )
         case PlanRevised():
             where = _goal(said.goal, policy)
             return f"{said.book}: the plan goes on to {where} instead, from {said.phase} on: {said.reason}"
@@ -96,7 +98,7 @@ def sentence(said: Output, policy: Policy | None) -> str:
         case LoanLiquidated() | PositionLeft():
             return f"{said.book}: {_lost(said, policy)}"
         case PlanClosed():
-            return f"{said.book}: the plan has ended: {outcome_text(said.outcome)}{costs.real_text(said, policy)}"
+            return f"{said.book}: the plan has ended: {outcome_text(said.outcome)}{cost_words.real_text(said, policy)}"
     return _alert(said)
 
 
@@ -177,7 +179,7 @@ def _until(said: Declined) -> str:
 
 
 def _trade(said: RebalanceProposed, policy: Policy | None) -> str:
-    """Say what a proposal's plan trades, and what of the hedge goes with a re-range."""
+    """Describe what a proposal's plan trades, and what of the hedge goes with a re-range."""
     traded, borrowed = said.base_to_buy, said.base_to_borrow
     text = f"{'buy' if traded >= 0 else 'sell'} {_base(traded, policy)}"
     if isinstance(borrowed, UnsetType):
@@ -197,7 +199,7 @@ def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str
 
 
 def _goal(goal: Goal, policy: Policy | None) -> str:
-    """Say where a plan moves to, in the words of its venue."""
+    """Describe where a plan moves to, in the words of its venue."""
     if isinstance(goal, JointGoal):
         return f"{_goal(goal.rerange, policy)}, with {_hedge(goal.hedge, policy)}"
     if isinstance(goal, HedgeGoal):
@@ -206,7 +208,7 @@ def _goal(goal: Goal, policy: Policy | None) -> str:
 
 
 def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
-    """Say how a hedge moves, and with which net exposure it ends."""
+    """Describe how a hedge moves, and with which net exposure it ends."""
     match goal.terms:
         case {"move": "with_range", "owed": str(owed)}:
             amount = _amount(RawAmount(int(owed)), policy, None if policy is None else policy.base)
@@ -218,7 +220,7 @@ def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
 
 
 def _tried(run: DryRun, policy: Policy | None) -> str:
-    """Say what a dry-run came to: its cost, the new range, and the share before and after."""
+    """Describe what a dry-run came to: its cost, the new range, and the share before and after."""
     if run.awaits is not UNSET:
         return _awaits(run, run.awaits, policy)
     if run.outcome != "done":
@@ -255,7 +257,7 @@ def _awaits(run: DryRun, awaited: OrderAwaited, policy: Policy | None) -> str:
 
 
 def _order_word(said: OrderEndTaken | OrderEndRefused) -> str:
-    """Say that an operator's word on an order counts, or why it does not."""
+    """Report that an operator's word on an order counts, or why it does not."""
     if isinstance(said, OrderEndRefused):
         return f"that order {said.order} was {said.outcome}, as {said.by} says, does not count: {said.says}"
     match said.order.state:

@@ -1,4 +1,4 @@
-"""`settle`: tell a shard what became of a hedge's order that the chain says nothing of, after holding that against what the venue shows."""
+"""`settle`: state what became of a hedge's order that the chain does not tell, checked against what the venue shows."""
 
 import sys
 from typing import Annotated, cast, get_args
@@ -6,11 +6,11 @@ from typing import Annotated, cast, get_args
 import typer
 
 from pipeline import keys
-from pipeline.advance.order_words import is_said
+from pipeline.advance.order_settlements import is_said
 from pipeline.decide.hedging import position_of
 from pipeline.errors import PipelineError, SettingsError
 from pipeline.hedge.port import HedgePosition
-from pipeline.hedge.said_orders import why_not_said
+from pipeline.hedge.settled_by_operator import why_not_said
 from pipeline.messages.events import OrderEndSaid
 from pipeline.messages.orders import Order, SaidOutcome
 from pipeline.messages.policy import Policy
@@ -22,7 +22,7 @@ from streams.cli.operate import Reason, who
 from streams.cli.wording import named_in
 from streams.kafka.readers import reading
 from streams.policy_rollout import append, appending
-from streams.present import BookNow, books_now
+from streams.present_books import BookNow, books_now
 from streams.settings import Settings
 
 _OUTCOMES = get_args(SaidOutcome)
@@ -36,10 +36,10 @@ def settle(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     reason: Reason = "by hand",
 ) -> None:
-    """Say what became of an order of a book's hedge that stays unknown: the chain has it no more and tells nothing of it.
+    """State what became of a hedge's order whose end the chain does not tell.
 
-    Until then the hedge orders nothing, lest it be ordered twice. The word is refused where the chain tells otherwise, or where the
-    position's size shows it. The position stays what the venue shows; should the chain tell later, that counts.
+    Until then the hedge places no further order, so that none is placed twice. The statement is refused if the chain says otherwise, or
+    if the position's size contradicts it. The position's size remains what the venue shows, and if the chain tells the end later, that counts.
     """
     if outcome not in _OUTCOMES:
         raise SettingsError(f"{outcome} is no end of an order: {' or '.join(_OUTCOMES)}")
@@ -89,7 +89,7 @@ async def _position(settings: Settings, book: BookId) -> tuple[BookNow, HedgePos
 
 
 def shown_text(policy: Policy, order: Order, size: RawAmount) -> str:
-    """Say how large a position is, and how large it was before an order that is unknown."""
+    """Describe how large a position is, and how large it was before an order that is unknown."""
 
     def base(raw: int) -> str:
         return named_in(policy).amount(policy.base, RawAmount(raw))

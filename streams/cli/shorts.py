@@ -1,4 +1,4 @@
-"""How far a hedge that is no loan is from its liquidation, asked of its venue by the port: at a lending market the loan itself tells that."""
+"""Show how far a hedge that is not a loan is from its liquidation, as its venue tells."""
 
 import math
 from typing import NamedTuple
@@ -6,10 +6,10 @@ from typing import NamedTuple
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.hedge.rise_to_liquidation import rise_to_liquidation_bps
 from pipeline.venues.registry import hedge_venue, venue_named
-from streams.cli.chances import by_days, chance_text, horizons
 from streams.cli.hedged_books import wallet_quote
-from streams.human import factor_text
-from streams.present import BookNow
+from streams.cli.liquidation_chances import by_days, chance_text, horizons
+from streams.human_numbers import factor_text
+from streams.present_books import BookNow
 
 
 class ShortShown(NamedTuple):
@@ -24,7 +24,7 @@ class ShortShown(NamedTuple):
 
     @property
     def liquidated_at(self) -> float | None:
-        """Tell the price at which it may be liquidated."""
+        """Return the price at which it may be liquidated."""
         return None if self.rise is None else self.price * (1 + self.rise)
 
 
@@ -48,7 +48,7 @@ def short_of(book: BookNow) -> ShortShown | None:
 
 
 def chances_of(rise: float | None, volatility: float) -> list[float]:
-    """Tell how likely the price is to rise so far within each of the times that are shown."""
+    """Return how likely the price is to rise so far within each of the times that are shown."""
     if rise is None:
         return [0.0 for _ in horizons(volatility)]
     return [each.passage(math.log1p(rise)) if rise else 1.0 for each in horizons(volatility)]

@@ -14,9 +14,9 @@ from streams.cli.operate import Reason, shard_number, who
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Record, reading
 from streams.kafka.topics import EVENTS
-from streams.passed_over import digest_of, may_be_passed_over
 from streams.policy_rollout import append, appending
 from streams.settings import Settings
+from streams.skipped_records import digest_of, may_be_passed_over
 from streams.verify import load_shard
 
 
@@ -53,7 +53,7 @@ async def _append(settings: Settings, name: str, offset: Offset, reason: str) ->
 
 
 def _unreadable(record: Record) -> str:
-    """Tell the type of a record that may be passed over. Raises: SettingsError for any other."""
+    """Return the type of a record that may be passed over. Raises: SettingsError for any other."""
     try:
         event = decode_event(record.value or b"", where=record.where)
     except MalformedRecordError as error:

@@ -8,8 +8,8 @@ import typer
 
 from pipeline.errors import EvenkeelError
 from pipeline.units import ShardId
+from streams.cli.command_groups import Group
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
-from streams.cli.groups import Group
 from streams.kafka.codec import encode_entry
 from streams.kafka.readers import reading
 from streams.node.http_node import HttpNode

@@ -86,9 +86,9 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
 async def _begin(settings: Settings, file: SignerFile) -> None:
     """Begin a signer's journal, and send nothing."""
     from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
-    from streams.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.agreeing_nodes import sender_node  # noqa: PLC0415
     from streams.submit.journal_commands import begin_journal  # noqa: PLC0415
-    from streams.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
+    from streams.submit.node_requirements import check_clients, check_urls  # noqa: PLC0415
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
@@ -112,11 +112,11 @@ async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
     from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
-    from streams.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.agreeing_nodes import sender_node  # noqa: PLC0415
     from streams.submit.file_limits import read_limits  # noqa: PLC0415
     from streams.submit.forked import check_simulation  # noqa: PLC0415
+    from streams.submit.node_requirements import check_clients, check_urls  # noqa: PLC0415
     from streams.submit.serve import run_submit  # noqa: PLC0415
-    from streams.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
@@ -169,8 +169,8 @@ async def _check_contracts(settings: Settings, file: SignerFile) -> None:
 
 
 def _relay(file: SignerFile) -> Any:
+    from streams.submit.node_requirements import check_way  # noqa: PLC0415
     from streams.submit.relay import HttpRelay  # noqa: PLC0415
-    from streams.submit.which_nodes import check_way  # noqa: PLC0415
 
     if file.send_url is None:
         return None

@@ -16,9 +16,9 @@ from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli.console import out, print_json, print_line
-from streams.cli.readable import fields_of, json_of
+from streams.cli.record_fields import fields_of, json_of
 from streams.cli.sentences import sentence
-from streams.human import short
+from streams.human_numbers import short
 from streams.kafka.codec import decode_output
 from streams.kafka.plain_json import MALFORMED, plain_json
 from streams.kafka.readers import Record
@@ -39,7 +39,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int | None = None
 
     def takes(self, record: Record) -> bool:
-        """Ask whether a record is one of them."""
+        """Return whether a record is one of them."""
         if self.since_ms is not None and record.timestamp_ms < self.since_ms:
             return False
         if self.until_ms is not None and record.timestamp_ms >= self.until_ms:
@@ -124,7 +124,7 @@ def _block_of(fields: Mapping[str, Any]) -> str:
 
 
 def _summary(key: str | None, value: bytes | None) -> str:
-    """Say in a line what a record holds."""
+    """Describe in a line what a record holds."""
     if value is None:
         return f"{key}: gone"
     try:

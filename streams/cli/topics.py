@@ -13,11 +13,11 @@ from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli import completing
 from streams.cli.acls import acls
+from streams.cli.command_groups import Group
 from streams.cli.console import AsJson, print_json, print_table, run, settings_for
-from streams.cli.groups import Group
 from streams.cli.tailing import Chosen, Printer, Way
 from streams.cli.topics_schema import asyncapi, schema
-from streams.human import parse_seconds
+from streams.human_numbers import parse_seconds
 from streams.kafka.readers import Reader, reading
 from streams.kafka.topics import TOPICS, Topic
 from streams.policy_rollout import policies_in_force

@@ -20,12 +20,12 @@ from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.holdings import no_such_book, state_of
 from streams.cli.portfolios import say_versions
 from streams.cli.wording import named_in
+from streams.ended_hedges import unwound
 from streams.kafka.readers import reading
 from streams.kafka.topics import shard_of
 from streams.policy_rollout import append, appending, policies_in_force
-from streams.present import BookNow, books_now
+from streams.present_books import BookNow, books_now
 from streams.settings import Settings
-from streams.unwound import unwound
 
 _COLUMNS = (
     "book",
@@ -160,7 +160,7 @@ def _row(policy: Policy, found: Unwinding, base_fee_wei: Wei | None) -> tuple[st
 
 
 def _notes(now: BookNow, ending: Policy, found: Unwinding) -> list[str]:
-    """Say what the table cannot: why not now, why not at once, and that nothing is sent."""
+    """Describe what the table cannot: why not now, why not at once, and that nothing is sent."""
     notes = [each for each in now.marks if each.startswith("paused")]
     if not (found.held.size or found.held.collateral):
         notes.append("it owes nothing and nothing secures it: there is nothing to take back")

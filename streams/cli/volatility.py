@@ -14,7 +14,7 @@ from streams.chain_numbers import numbers_of
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.curve import Plot
 from streams.cli.plots import draw_signature, require_plots
-from streams.human import duration_text, parse_bps, parse_seconds, short
+from streams.human_numbers import duration_text, parse_bps, parse_seconds, short
 from streams.kafka.readers import reading
 from streams.kafka.wire import wire_form
 from streams.pool_prices import PoolPrices, parse_prices, priced_pools

@@ -1,4 +1,4 @@
-"""Print the books that a portfolio file asks for, and how each is to be hedged."""
+"""Print the books of a portfolio file, and how each is to be hedged."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from streams.cli.console import print_table
 from streams.cli.wording import named_in
-from streams.human import bps_text, factor_text, seconds_text
+from streams.human_numbers import bps_text, factor_text, seconds_text
 from streams.kafka.topics import shard_of
 from streams.portfolio.words import address_text
 

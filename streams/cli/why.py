@@ -12,10 +12,10 @@ from rich.text import Text
 from pipeline.errors import EvenkeelError
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.events import Paused, PolicySet
+from streams.cli.cause_offsets import LogPosition, cause_of, fields_in, offset_of_cause, place_in
 from streams.cli.console import AsJson, out, print_json, print_line, run, settings_for
-from streams.cli.explained import explained
-from streams.cli.places import LogPosition, cause_of, fields_in, offset_of_cause, place_in
-from streams.cli.readable import field_lines, json_of
+from streams.cli.record_fields import field_lines, json_of
+from streams.cli.why_sentence import explained
 from streams.kafka.codec import mark
 from streams.kafka.readers import Reader, Record, reading
 from streams.kafka.topics import BOOKS, DECISIONS, EVENTS, INTENTS, POOL_STATES, POSITIONS, SWAPS, Topic
@@ -57,7 +57,7 @@ def why(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say in a sentence what an output means, and show the records under it: cause, policy, and what came of it."""
+    """Explain an output in a sentence, and show the records behind it: cause, policy, and what came of it."""
     settings = settings_for("why")
     stations = run(_walk(settings, output_id.strip().lower()))
     if not as_json:

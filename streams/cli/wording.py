@@ -9,7 +9,7 @@ from pipeline.errors import SettingsError
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, RawAmount
-from streams.human import parse_bps, price_text, rounded_amount_text, short
+from streams.human_numbers import parse_bps, price_text, rounded_amount_text, short
 
 _DIGITS = 6
 """Of a price."""
@@ -46,7 +46,7 @@ def share_of(option: str, text: str) -> float:
 
 
 def pair_decimals(policy: Policy) -> tuple[int, int]:
-    """Tell the decimals of a book's pair, of its token0 and its token1."""
+    """Return the decimals of a book's pair, of its token0 and its token1."""
     base, quote = policy.decimals(policy.base), policy.decimals(policy.quote)
     return (base, quote) if policy.base < policy.quote else (quote, base)
 

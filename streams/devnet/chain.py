@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from pipeline.errors import DevnetError
-from streams.node.blocking import BlockingRpc, RpcRefusedError
+from streams.node.blocking_rpc import BlockingRpc, RpcRefusedError
 
 from . import processes
 from .artifacts import anvil_program

@@ -61,7 +61,7 @@ class BrokerNow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """Say how it is in a word."""
+        """Describe how it is in a word."""
         return "DOWN" if not self.is_running else "runs" if self.answers else "HANGS"
 
 
@@ -99,7 +99,7 @@ def down(folder: Path) -> bool | None:
 
 
 def status(folder: Path) -> BrokerNow | None:
-    """Tell how the broker of a folder is; None where there was never one."""
+    """Return how the broker of a folder is; None where there was never one."""
     record = load(folder.resolve())
     return None if record is None else _now(folder.resolve(), record)
 

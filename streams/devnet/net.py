@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.errors import DevnetError
 from streams.kafka.access import KafkaAccess
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 from streams.run_folder import DEVNET_FILE
 
 from . import broker as brokers
@@ -68,7 +68,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """Say how it is in a word."""
+        """Describe how it is in a word."""
         return "ENDED" if not self.is_running else "runs" if self.answers else "HANGS"
 
 
@@ -199,7 +199,7 @@ def keep(
 
 
 def _soon_ended(devnet: Devnet) -> bool:
-    """Ask whether a part ends: one that is told to stops answering a little before its process is gone."""
+    """Return whether a part ends: one that is told to stops answering a little before its process is gone."""
     deadline_s = time.monotonic() + _GONE_S
     while devnet.is_whole and time.monotonic() < deadline_s:
         time.sleep(_POLL_S)
@@ -218,7 +218,7 @@ def load_record(folder: Path = DEFAULT_FOLDER) -> DevnetRecord:
 
 
 def status(folder: Path = DEFAULT_FOLDER) -> tuple[Part, ...]:
-    """Tell which parts of a devnet run and where; empty if none is recorded."""
+    """Return which parts of a devnet run and where; empty if none is recorded."""
     if not (folder / DEVNET_FILE).exists():
         return ()
     record = load_record(folder)

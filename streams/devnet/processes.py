@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.errors import DevnetError
 
-_TIED = Path(__file__).with_name("tied.py")
+_TIED = Path(__file__).with_name("tied_process.py")
 _PROC = Path("/proc")
 _POLL_S = 0.02
 

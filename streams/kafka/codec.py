@@ -74,7 +74,7 @@ class _RulesWire(msgspec.Struct):
 
 
 def mark(kind: type[Message]) -> bytes:
-    """Tell what stands in each record of a type, whatever its version: cheap to look for before decoding."""
+    """Return what stands in each record of a type, whatever its version: cheap to look for before decoding."""
     return f'"{kind.__name__}'.encode()
 
 
@@ -113,7 +113,7 @@ def decode_intent(payload: bytes, *, where: str) -> SubmitTransaction | Rewound:
 
 
 def id_and_signer(payload: bytes) -> tuple[str, str]:
-    """Tell of an intent that cannot be read what it has in every version: its id, and whose it is; empty where it does not say."""
+    """Return what an unreadable intent has in every version: its id, and whose it is; empty where it does not say."""
     fields = object_in(payload)
     return str(fields.get("id", "")), str(fields.get("signer", ""))
 

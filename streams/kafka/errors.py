@@ -36,7 +36,7 @@ NOT_ALLOWED = frozenset(_DENIALS)
 
 # ------------------------------------------------------------------ an ACL
 def denied(error: BaseException, kafka: KafkaAccess, *, topic: str = "") -> AccessError | None:
-    """Say which ACL is missing, if that is what an error means; `topic` helps where the error does not name it."""
+    """Name which ACL is missing, if that is what an error means; `topic` helps where the error does not name it."""
     kind = next((word for known, word in _DENIALS.items() if isinstance(error, known)), None)
     if kind is None:
         return None
@@ -44,7 +44,7 @@ def denied(error: BaseException, kafka: KafkaAccess, *, topic: str = "") -> Acce
 
 
 def not_allowed(kafka: KafkaAccess, kind: str, names: Iterable[str]) -> AccessError:
-    """Say that a user may not use something, and where the ACLs of its role are listed."""
+    """Report that a user may not use something, and where the ACLs of its role are listed."""
     what = " ".join([kind, ", ".join(sorted(names))]).strip()
     needs = f"role {kafka.role} needs" if kafka.role else "each role needs"
     listed = f"`evenkeel topics acls {kafka.role}".rstrip() + "`"
@@ -177,7 +177,7 @@ def _no_tls(error: ssl.SSLError, kafka: KafkaAccess, at: str) -> EvenkeelError:
 
 
 def _hung_up(kafka: KafkaAccess, at: str) -> EvenkeelError:
-    """Say what it may be: a broker that stops hangs up just so."""
+    """Describe what it may be: a broker that stops hangs up just so."""
     return InfrastructureError(
         f"{at} hangs up: it stops, or it speaks something else there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is "
         f"{kafka.protocol}), or it asks for a client certificate (EVENKEEL_KAFKA_CERTIFICATE)"

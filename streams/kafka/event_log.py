@@ -45,7 +45,7 @@ class EventLog(Protocol):
         """
 
     async def ends(self, shards: Iterable[ShardId]) -> Mapping[ShardId, Offset]:
-        """Tell where the next record of each shard will stand. Raises: EventLogError."""
+        """Find where the next record of each shard will stand. Raises: EventLogError."""
 
 
 class KafkaEventLog:
@@ -83,7 +83,7 @@ class KafkaEventLog:
             await stopped(consumer)
 
     async def ends(self, shards: Iterable[ShardId]) -> Mapping[ShardId, Offset]:
-        """Tell where the next record of each shard will stand. Raises: EventLogError."""
+        """Find where the next record of each shard will stand. Raises: EventLogError."""
         partitions = {TopicPartition(self._topic, shard): shard for shard in shards}
         consumer = await self._consumer()
         try:

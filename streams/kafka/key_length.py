@@ -20,7 +20,7 @@ _FREE = frozenset({"reason", "detail", "by", "instance", "run", "logs", "ticks",
 
 
 def why_unnameable(payload: bytes, event: AnyEvent) -> str | None:
-    """Tell which field of an event is longer than any that we write; None where there is none."""
+    """Return which field of an event is longer than any that we write; None where there is none."""
     if _TOO_MANY_DIGITS.search(payload):
         return f"an integer of more than {_MOST_DIGITS} digits"
     if len(payload) <= LONGEST_NAME or _fits(event):
@@ -29,7 +29,7 @@ def why_unnameable(payload: bytes, event: AnyEvent) -> str | None:
 
 
 def _fits(value: object) -> bool:
-    """Ask whether `_too_long` finds nothing in what a struct or a tuple has: of every record, so without naming a place."""
+    """Return whether `_too_long` finds nothing in what a struct or a tuple has: of every record, so without naming a place."""
     kind: Any = type(value)
     for each in value if isinstance(value, tuple) else _naming(kind)(value):
         if isinstance(each, str):
@@ -42,7 +42,7 @@ def _fits(value: object) -> bool:
 
 @cache
 def _naming(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Tell how to list what of a struct may name something; anything else names nothing."""
+    """Return how to list what of a struct may name something; anything else names nothing."""
     info = inspect.type_info(kind)
     fields = info.fields if isinstance(info, inspect.StructType) else ()
     names = [

@@ -58,13 +58,13 @@ class Reader:
         return [TopicPartition(topic, shard) for shard in wanted]
 
     async def bounds(self, shards: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """Tell each partition's first offset and the one after its last committed record."""
+        """Return each partition's first offset and the one after its last committed record."""
         begins = await self._consumer.beginning_offsets(shards)
         ends = await self.ends(shards)
         return {shard: (begins[shard], ends[shard]) for shard in shards}
 
     async def ends(self, shards: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Tell the offset after each partition's last committed record."""
+        """Return the offset after each partition's last committed record."""
         found: dict[TopicPartition, int] = await self._consumer.end_offsets(shards)
         return found
 

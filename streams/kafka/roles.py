@@ -48,12 +48,12 @@ class Acl(NamedTuple):
 
     @property
     def resource_codes(self) -> tuple[int, str, int]:
-        """Say which resource, as Kafka's protocol does: type, name, pattern."""
+        """Name which resource, as Kafka's protocol does: type, name, pattern."""
         return _RESOURCE_CODES[self.resource], self.name, _PATTERN_CODES[self.pattern]
 
     @property
     def operation_code(self) -> int:
-        """Say which operation, as Kafka's protocol does."""
+        """Name which operation, as Kafka's protocol does."""
         return _OPERATION_CODES[self.operation]
 
 
@@ -161,5 +161,5 @@ def acls(role: Role, chain_id: ChainId, *, signer: Address | None = None) -> Seq
 
 
 def role_of(command: str) -> Role | None:
-    """Tell which role runs a command, if it goes to the broker at all."""
+    """Return which role runs a command, if it goes to the broker at all."""
     return next((role for role, access in ROLES.items() if command in access.commands), None)

@@ -108,7 +108,7 @@ class TopicRecord(NamedTuple):
 
 
 def shard_of(book: BookId, partitions: int) -> ShardId:
-    """Tell on which shard a book lives: crc32 of its id, modulo the partitions."""
+    """Find on which shard a book lives: crc32 of its id, modulo the partitions."""
     return ShardId(crc32(book.encode()) % partitions)
 
 

@@ -75,12 +75,12 @@ def _remembering(write: Write) -> Write:
 
 
 def _has_integers(info: inspect.StructType) -> bool:
-    """Ask whether msgspec alone would write a struct otherwise: with integers."""
+    """Return whether msgspec alone would write a struct otherwise: with integers."""
     return any(_written(field.type, "value", Names()) != "value" for field in info.fields)
 
 
 def _written(info: inspect.Type, at: str, names: Names) -> str:
-    """Give the source of what is encoded for `at`, a value of a type: `at` itself where it has no integers."""
+    """Return the source of what is encoded for `at`, a value of a type: `at` itself where it has no integers."""
     match info:
         case inspect.IntType():
             return f"str(index({at}))"  # a float must not pass
@@ -127,7 +127,7 @@ def _of_union(info: inspect.UnionType, at: str, names: Names) -> str:
 
 
 def _of_struct(info: inspect.StructType, names: Names) -> str:
-    """Give the statements that build a struct's fields in their order, and leave out those that are not set."""
+    """Return the statements that build a struct's fields in their order, and leave out those that are not set."""
     written = {each.name: _written(each.type, f"value.{each.name}", names) for each in info.fields}
     left_out = {each.name for each in msgspec.structs.fields(info.cls) if each.default is UNSET}
     always = list(takewhile(lambda name: name not in left_out, written))

@@ -17,7 +17,7 @@ from streams.node.chain_reads import observe
 from streams.node.port import Header, Node
 from streams.node.venues.port import ReadContext
 from streams.node.venues.registry import holders
-from streams.present import BookNow, ShardNow, books_at
+from streams.present_books import BookNow, ShardNow, books_at
 from streams.watch.blocks_seen import blocks_seen
 from streams.watch.prefetch import Block
 

@@ -4,7 +4,7 @@ from decimal import Context, Decimal
 
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import SqrtPriceX96, Tick
-from streams.human import plain_number
+from streams.human_numbers import plain_number
 
 _WIDTH = 24
 """Characters of a range."""
@@ -41,7 +41,7 @@ def distances_text(sqrt_price_x96: SqrtPriceX96, lower: Tick, upper: Tick, *, ba
 
 
 def _moves(sqrt_price_x96: SqrtPriceX96, edge: Tick, *, base_is_0: bool) -> Decimal:
-    """Tell the price of the base at a tick, less the one now, as a share of that."""
+    """Return the price of the base at a tick, less the one now, as a share of that."""
     root = _WIDE.divide(Decimal(sqrt_price_at_tick(edge)), Decimal(sqrt_price_x96))
     ratio = _WIDE.multiply(root, root)
     return (ratio if base_is_0 else _WIDE.divide(Decimal(1), ratio)) - 1

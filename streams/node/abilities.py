@@ -44,7 +44,7 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """How many questions it takes at once."""
 
     def lacks(self, name: str) -> bool:
-        """Ask whether the node said no to it."""
+        """Return whether the node said no to it."""
         return any(each.name == name and each.serves == "no" for each in self.tried)
 
     def unclear(self) -> list[Ability]:

@@ -194,7 +194,7 @@ def _logs_of(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, *, first:
 
 
 def _is_of(receipt: ReceiptAnswer, log: LogAnswer) -> bool:
-    """Ask whether a log names block and transaction as its receipt does, which were checked."""
+    """Return whether a log names block and transaction as its receipt does, which were checked."""
     return (
         log.block_hash == receipt.block_hash
         and log.block_number == receipt.block_number

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pipeline.errors import NodeBusyError
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 
 _LONGEST_WAIT_S = 10.0
 """Further away a turn is none: another node is asked, or fewer questions at once."""

@@ -1,4 +1,4 @@
-"""Check the code of a chain's contracts against the hashes that the chain's file states, and pools against its init-code hash."""
+"""Check the code of a chain's contracts against the hashes in the chain's file, and pools against its init-code hash."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 

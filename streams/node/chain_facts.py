@@ -119,7 +119,7 @@ async def _wrong_pools(reader: ContractReader, chain: ChainFile) -> AsyncIterato
 
 
 async def _deployment(reader: ContractReader, chain: ChainFile, spec: VenueSpec) -> tuple[bool, str]:
-    """Say whether a further deployment makes its pools of the code that the chain's file knows; no file has the hash of another."""
+    """Return whether a further deployment makes its pools of the code that the chain's file knows; no file has the hash of another."""
     try:
         made = await _pools_made(reader, chain, spec.contract("factory"))
     except UnreadableError as error:

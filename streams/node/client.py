@@ -77,7 +77,7 @@ class BatchingProvider(AsyncJSONBaseProvider):
 
 
 def _response(outcome: Outcome) -> RPCResponse:
-    """Give an answer as web3 takes it. A revert is web3's to read; every other trouble is raised."""
+    """Return an answer as web3 takes it. A revert is web3's to read; every other trouble is raised."""
     if not isinstance(outcome, CallRefused):
         return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
     if isinstance(outcome.error, CallRevertedError):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from streams.node.budget import RateLimit
 from streams.node.http_node import HttpNode
-from streams.node.one import OneNode
-from streams.node.several import SeveralNodes, usual_quorum
+from streams.node.several_nodes import SeveralNodes, usual_quorum
+from streams.node.single_node import OneNode
 from streams.redaction import node_name
 
 

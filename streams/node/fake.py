@@ -123,7 +123,7 @@ class FakeChain:
         return self._chain_id
 
     async def keeps_own_time(self) -> bool:
-        """Ask whether blocks are made on command."""
+        """Return whether blocks are made on command."""
         self._answer("keeps_own_time")
         return self.own_time
 

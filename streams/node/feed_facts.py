@@ -7,7 +7,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import FeedPrice
 from pipeline.messages.read_values import FeedRead
-from streams.human import amount_text, duration_text
+from streams.human_numbers import amount_text, duration_text
 from streams.node.contract_calls import ContractReader
 from streams.node.read_feeds import read_descriptions, read_feeds
 from streams.yaml_positions import FieldPath, Problem

@@ -23,7 +23,7 @@ _FIRST_S, _MOST_S = 1.0, 60.0
 
 
 def silence_s(block_ms: int | None) -> float:
-    """Say how long a node may be silent: the time of three blocks, and 10 s at least."""
+    """Describe how long a node may be silent: the time of three blocks, and 10 s at least."""
     return SILENCE_S if block_ms is None else max(_LEAST_SILENCE_S, _SILENT_BLOCKS * block_ms / 1_000)
 
 

@@ -56,7 +56,7 @@ class NodeHealth:
         self.failed_in_a_row += 1
 
     def seen(self, name: str, highest: BlockNumber | None, budget: NodeBudget | None) -> NodeSeen:
-        """Tell of it under its name, beside the highest block that any node has shown."""
+        """Return it under its name, beside the highest block that any node has shown."""
         return NodeSeen(
             name=name,
             head=self.head,
@@ -69,5 +69,5 @@ class NodeHealth:
         )
 
     def rests(self, now_s: float) -> bool:
-        """Ask whether it failed so recently that another node is better asked."""
+        """Return whether it failed so recently that another node is better asked."""
         return now_s < self.rests_until_s

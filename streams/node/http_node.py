@@ -25,7 +25,7 @@ from streams.node.proof.proofs import Proofs
 from streams.node.receipts import Receipts
 from streams.node.rpc import CallRefused, Outcome, Rpc, granted, parsed
 from streams.node.simulated import SIMULATION, request_of, simulated
-from streams.node.undisturbed import Undisturbed
+from streams.node.stable_reads import Undisturbed
 
 if TYPE_CHECKING:
     from streams.node.client import Client
@@ -65,7 +65,7 @@ class HttpNode:
         return chain_id
 
     async def keeps_own_time(self) -> bool:
-        """Ask whether the node is an anvil, by its own word."""
+        """Return whether the node is an anvil, by its own word."""
         return await self._undisturbed.is_needed()
 
     async def newest(self) -> Header:

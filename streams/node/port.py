@@ -81,7 +81,7 @@ class Node(Protocol):
         ...
 
     async def keeps_own_time(self) -> bool:
-        """Ask whether the node is an anvil, which makes blocks on command: their times need not be this machine's."""
+        """Return whether the node is an anvil, which makes blocks on command: their times need not be this machine's."""
         ...
 
     async def newest(self) -> Header:

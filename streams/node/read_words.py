@@ -15,13 +15,13 @@ class _Given(Method, frozen=True, kw_only=True):
     data: bytes
 
     def encode(self, *arguments: Any) -> bytes:
-        """Give the calldata."""
+        """Return the calldata."""
         del arguments
         return self.data
 
 
 async def answers_to(reader: ContractReader, calls: Sequence[BlockCall]) -> tuple[CallRead, ...]:
-    """Tell what contracts answer after a block; what the node cannot tell is left out. Raises: NodeError."""
+    """Return what contracts answer after a block; what the node cannot tell is left out. Raises: NodeError."""
     try:
         words = await read_words(reader, calls) if calls else []
     except StateGoneError:

@@ -14,10 +14,10 @@ from msgspec.structs import asdict
 
 from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
 from streams.backoff import Reminder
-from streams.node.batches import Batches
-from streams.node.bounded import ENCODINGS, read_bounded
+from streams.node.batch_sizes import Batches
+from streams.node.bounded_body import ENCODINGS, read_bounded
 from streams.node.budget import NodeBudget, RateLimit
-from streams.node.trouble import broken, error_of, error_of_page, error_of_status
+from streams.node.node_errors import broken, error_of, error_of_page, error_of_status
 from streams.node.usage import Usage
 from streams.plain_text import one_line
 
@@ -173,7 +173,7 @@ class Rpc:
         return answers
 
     def _no_batch(self, what: str, answer: _Answer, status: int) -> NodeError:
-        """Say why many questions have one answer: a limit of the moment, or the node takes no such batch."""
+        """Explain why many questions have one answer: a limit of the moment, or the node takes no such batch."""
         outcome = self._outcome(what, answer, status)
         if isinstance(outcome, CallRefused):
             return TooMuchAskedError(f"{what}: the node takes no batch: {outcome.error}")
@@ -235,7 +235,7 @@ class Rpc:
 
 
 def granted(outcome: Outcome) -> msgspec.Raw:
-    """Give the answer. Raises: NodeError where there is none."""
+    """Return the answer. Raises: NodeError where there is none."""
     if isinstance(outcome, CallRefused):
         raise outcome.error
     return outcome

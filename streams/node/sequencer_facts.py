@@ -1,4 +1,4 @@
-"""Say in words what an uptime feed tells of a chain's sequencer, judged as the books judge it."""
+"""Put into words what an uptime feed says of a chain's sequencer, judged as books judge it."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.sequencer import SequencerAnswer, SequencerFeed
 from pipeline.sequencer import SequencerReason, sequencer_trouble
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 from streams.node.contract_calls import ContractReader
 from streams.node.read_feeds import read_uptime
 
@@ -20,7 +20,7 @@ class SequencerFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def sequencer_facts(reader: ContractReader, feed: SequencerFeed, at: BlockRef) -> SequencerFacts:
-    """Ask whether the sequencer is up, and has been for longer than its grace period. Raises: NodeError."""
+    """Return whether the sequencer is up, and has been for longer than its grace period. Raises: NodeError."""
     (told,) = await read_uptime(reader, [feed.feed])
     if isinstance(told, UnreadableError):
         says = f"the sequencer's uptime feed {feed.feed} does not answer: {told}"

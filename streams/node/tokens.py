@@ -51,7 +51,7 @@ class TransferTrial(msgspec.Struct, frozen=True, kw_only=True):
 async def token_fault(
     reader: ContractReader, token: Address, holders: Sequence[Address], at: BlockRef, *, acts: bool
 ) -> str | None:
-    """Say why a token cannot be kept by its transfers; None: nothing speaks against it.
+    """Explain why a token cannot be kept by its transfers; None: nothing speaks against it.
 
     `holders` may have some: pools, mostly. Where none has, only its functions are looked at. So they are where the node
     cannot try a transfer, and for a book that acts that is a fault of its own.

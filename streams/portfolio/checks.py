@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline.units import Address, Bps
-from streams.human import bps_text, seconds_text
+from streams.human_numbers import bps_text, seconds_text
 from streams.portfolio.hedges import problems_in_hedge_section
 from streams.portfolio.limits import problems_in_limits
 from streams.portfolio.price_sections import PriceHistorySection
@@ -129,7 +129,7 @@ def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
 
 
 def slots_of(section: PriceHistorySection) -> int:
-    """Tell how many prices cover the span of a history. Rounds: up."""
+    """Return how many prices cover the span of a history. Rounds: up."""
     return -(-section.span // section.every)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from pipeline.units import Address, Bps, LogBps, PoolId, Seconds
-from streams.human import bps_text, parse_bps, parse_price_move, parse_seconds, price_move_text
+from streams.human_numbers import bps_text, parse_bps, parse_price_move, parse_seconds, price_move_text
 from streams.portfolio.names import read_address, read_pool
 
 Addr = Annotated[Address, BeforeValidator(read_address)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from pipeline.units import Bps, Seconds
-from streams.human import parse_bps
+from streams.human_numbers import parse_bps
 from streams.portfolio.fields import Duration, Section, Share
 
 Factor = Annotated[Decimal, Field(ge=1, le=100)]

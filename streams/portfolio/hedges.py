@@ -10,7 +10,7 @@ from pipeline.messages.hedge import AutoRatio, Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.registry import venue_named
-from streams.human import bps_text
+from streams.human_numbers import bps_text
 from streams.portfolio.hedge_sections import HedgeBandSection, HedgeSection
 from streams.portfolio.raw import raw_of
 from streams.portfolio.sections import BookSection
@@ -82,7 +82,7 @@ def problems_in_hedge_section(book: BookSection, path: FieldPath) -> Iterator[Pr
 
 
 def _no_collateral(book: BookSection, wanted: str | None) -> str | None:
-    """Say why a token cannot be the collateral; None: it is the quote, by whatever name."""
+    """Explain why a token cannot be the collateral; None: it is the quote, by whatever name."""
     if wanted is None:
         return None
     named, (base, quote) = book.token(wanted), (book.token(name) for name in (book.base, book.quote))
@@ -155,7 +155,7 @@ def _laws(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
 
 
 def notes_on_hedge(policy: Policy) -> Iterator[str]:
-    """Say what of a hedge is right and may still surprise."""
+    """Describe what of a hedge is right and may still surprise."""
     if policy.hedge and policy.hedge.auto and not policy.price_history:
         volatility = bps_text(policy.hedge.auto.volatility_bps)
         yield (

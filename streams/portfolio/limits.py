@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from pipeline.venues import registry
 from streams.chain_numbers import ChainNumbers
-from streams.human import bps_text, seconds_text
+from streams.human_numbers import bps_text, seconds_text
 from streams.portfolio.sections import BookSection
 from streams.yaml_positions import FieldPath, Problem
 

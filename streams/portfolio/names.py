@@ -10,7 +10,7 @@ from pipeline.errors import UnreadableError
 from pipeline.messages.chain_profile import AddressName
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, PoolId
-from streams.human import is_name, parse_address
+from streams.human_numbers import is_name, parse_address
 
 Resolved = Mapping[str, Address | UnreadableError]
 """What each name stands for, or why that is not known."""

@@ -111,7 +111,7 @@ def _what_acting_needs(policy: Policy, path: FieldPath) -> Iterator[Problem]:
 
 
 def publishing(policy: Policy, pools: Collection[Address]) -> Policy:
-    """Say which pools' views the book's shard publishes, and give the policy the version that follows."""
+    """Name which pools' views the book's shard publishes, and give the policy the version that follows."""
     unversioned = msgspec.structs.replace(policy, publishes=tuple(pools), policy_version="")
     return msgspec.structs.replace(unversioned, policy_version=version_of(unversioned))
 

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PoolPath, PriceSource, Reference
 from pipeline.units import Address, PoolId
-from streams.human import bps_text, seconds_text
+from streams.human_numbers import bps_text, seconds_text
 from streams.portfolio.price_sections import AssetSection, PriceSection, ReferenceSection
 from streams.portfolio.sections import BookSection, TokenSection
 from streams.yaml_positions import FieldPath, Problem

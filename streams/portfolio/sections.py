@@ -17,7 +17,7 @@ from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
 from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
-from streams.human import parse_price_move
+from streams.human_numbers import parse_price_move
 from streams.portfolio.fields import (
     WIDEST_SPOT,
     Addr,
@@ -96,7 +96,7 @@ class ChainSection(Section):
         return numbers_of(self.id) if file is None else numbers_in(file)
 
     def uptime_feed(self) -> SequencerFeed | None:
-        """Tell which feed the books go by: this section's above that of the chain's file; None where neither names one."""
+        """Return which feed the books go by: this section's above that of the chain's file; None where neither names one."""
         return self.sequencer.feed(self.file() or known_chains().get(self.id))
 
 

@@ -1,4 +1,4 @@
-"""The section of a portfolio or a signer's file on the uptime feed of the chain's sequencer."""
+"""The section of a portfolio or a signer's file about the uptime feed of the chain's sequencer."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ class SequencerSection(Section):
     """How long after the sequencer is back no price counts; by default the chain file's, else 1h."""
 
     def feed(self, chain: ChainFile | None) -> SequencerFeed | None:
-        """Tell which feed counts: the one named here above that of the chain's file; None where neither names one."""
+        """Return which feed counts: the one named here above that of the chain's file; None where neither names one."""
         known = None if chain is None else sequencer_in(chain)
         if known is None and self.uptime_feed is not None:
             known = SequencerFeed(feed=self.uptime_feed)

@@ -124,7 +124,7 @@ def problems_in_contracts(policy: Policy, chain: ChainSection) -> Iterator[Probl
 
 
 def venue_path(chain: ChainSection, name: str) -> FieldPath:
-    """Tell where the file has a venue's contracts: the first deployment's stand beside the chain's number."""
+    """Find where the file has a venue's contracts: the first deployment's stand beside the chain's number."""
     places = {venue.name: i for i, venue in enumerate(chain.venues)}
     return ("chain", "venues", places[name]) if name in places else ("chain",)
 

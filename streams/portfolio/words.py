@@ -8,13 +8,13 @@ from pipeline.messages.hedge import Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PriceSource, Reference
 from pipeline.units import Address, Bps, LogBps, RawAmount
-from streams.human import bps_text, plain_number, price_move_text, seconds_text, short
+from streams.human_numbers import bps_text, plain_number, price_move_text, seconds_text, short
 
 _UNSET = "unset"
 
 
 def differences(before: Policy, after: Policy) -> Iterator[str]:
-    """Say what of a book has changed, field by field: `strategy.band 10% -> 12%`."""
+    """Describe what of a book has changed, field by field: `strategy.band 10% -> 12%`."""
     old, new = words_of(before), words_of(after)
     for field, value in new.items():
         if old[field] != value:

@@ -93,7 +93,7 @@ class NoForks:
     """`port.Forks` where there is no program to fork with."""
 
     def at(self, block: BlockRef, owner: Address, block_s: Seconds) -> AbstractAsyncContextManager[Fork]:
-        """Say so. Raises: NotTried."""
+        """Describe so. Raises: NotTried."""
         del block, owner, block_s
         raise NotTried("failed", "there is no anvil here to fork the chain with: `evenkeel doctor`")
 
@@ -217,7 +217,7 @@ class AnvilFork:
             raise Refusal("simulation", str(error)) from None
 
     async def _known_account(self) -> Account:
-        """Give the owner's nonces: those of this block's transactions wait."""
+        """Return the owner's nonces: those of this block's transactions wait."""
         if self._account is None:
             self._account = new_account(self._owner, await self._node.nonce(self._owner))
         return self._account

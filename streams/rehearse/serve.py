@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, MalformedRecordError, NewerRecordError, NodeError
-from pipeline.follow.runs import seen_at
+from pipeline.follow.quiet_runs import seen_at
 from pipeline.messages.decisions import RebalanceProposed
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import DryRuns, Untried
@@ -186,7 +186,7 @@ class Tries:
         )
 
     async def _is_told(self, shard: ShardId, untried: Untried) -> bool:
-        """Ask whether the outcome is in the log already, where the worker has not come to it."""
+        """Return whether the outcome is in the log already, where the worker has not come to it."""
         place = TopicPartition(EVENTS.on(self._chain_id), shard)
         cursor = (await load_shard(self._reader, self._chain_id, shard)).cursor
         _, end = (await self._reader.bounds([place]))[place]

@@ -34,7 +34,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
 from pipeline.venues.registry import kind_of, venues_of
 from pipeline.venues.wallet.forms import Balance
-from streams.outcomes import outcome_text
+from streams.outcome_words import outcome_text
 from streams.rehearse.before import take_back, telling_all_coins
 from streams.rehearse.port import Fork, NotTried
 
@@ -86,7 +86,7 @@ class Trial:
         refusal: StallReason | None = None,
         awaits: OrderAwaited | UnsetType = UNSET,
     ) -> DryRun:
-        """Tell what has come of it so far."""
+        """Return what has come of it so far."""
         return DryRun(
             outcome=outcome,
             reason=reason,

@@ -103,7 +103,7 @@ class Audit:
         return self._live
 
     def macs(self, records: Mapping[bytes, Stored]) -> dict[bytes, str]:
-        """Tell the MAC of each of the signer's own records."""
+        """Return the MAC of each of the signer's own records."""
         return {key: self._stamp.read(stored).mac for key, stored in records.items()}
 
     # -------------------------------------------------------------- faults

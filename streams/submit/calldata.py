@@ -30,7 +30,7 @@ def known_calls(intent: SubmitTransaction, venues: Sequence[VenueTerms]) -> tupl
 
 
 def latest_deadline_s(calls: tuple[KnownCall, ...]) -> int | None:
-    """Tell how late calls that depend on a price may still be mined; None where none of them does.
+    """Return how late calls that depend on a price may still be mined; None where none of them does.
 
     Raises: Refusal where one of them may be mined for ever.
     """

@@ -148,7 +148,7 @@ class FakeInbox:
         return found
 
     def stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Tell which pause stops an intent."""
+        """Return which pause stops an intent."""
         return self.broker.pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:

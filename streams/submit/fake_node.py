@@ -117,22 +117,22 @@ class FakeSenderNode:
 
     # -------------------------------------------------------------- as a node
     async def chain_id(self) -> ChainId:
-        """Tell the chain's id."""
+        """Return the chain's id."""
         return FAKE_CHAIN
 
     async def newest(self) -> Header:
-        """Tell the newest block."""
+        """Return the newest block."""
         self._answer()
         block = self.blocks[-1]
         return Header(block=block.ref, base_fee_wei=block.base_fee_wei, transactions=(), logs_bloom=0)
 
     async def block_hash(self, number: BlockNumber) -> Hash | None:
-        """Tell which block has a number."""
+        """Return which block has a number."""
         self._answer()
         return next((block.ref.hash for block in self.blocks if block.ref.number == number), None)
 
     async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> SignerView:
-        """Tell what the newest head says."""
+        """Return what the newest head says."""
         del signer
         self._answer()
         included = {

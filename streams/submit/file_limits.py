@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address
 from pipeline.venues.abi import function
+from streams.submit.contract_addresses import find_places, known_places
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode
-from streams.submit.places import find_places, known_places
 from streams.submit.sequencer import check_uptime_feed
 from streams.submit.signer_file import SignerFile
 from streams.submit.venues.port import FileReading, VenueTerms

@@ -24,7 +24,7 @@ class Heads:
         self._told = False
 
     def is_behind(self, head: BlockRef) -> bool:
-        """Ask whether a head lies below the newest one on the same branch: the node lags, and nothing went away."""
+        """Return whether a head lies below the newest one on the same branch: the node lags, and nothing went away."""
         newest = max(self._hashes, default=head.number)
         return head.number < newest and self._hashes.get(head.number) == head.hash
 
@@ -37,7 +37,7 @@ class Heads:
         self._moved_at_s, self._told = self._clock(), False
 
     def are_stalled(self, after_s: float) -> bool:
-        """Ask whether no new head has come for too long to sign on, and tell so once."""
+        """Return whether no new head has come for too long to sign on, and tell so once."""
         age_s = self._clock() - self._moved_at_s
         if age_s > after_s and not self._told:
             self._told = True

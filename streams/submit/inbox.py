@@ -78,7 +78,7 @@ class KafkaInbox:
         return taken
 
     def stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Tell which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
+        """Return which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
         return self._pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:

@@ -17,10 +17,10 @@ from streams.submit.journal_writer import JournalWriter
 from streams.submit.judge import Judge
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SignerView
-from streams.submit.patience import WaitBudget
 from streams.submit.port import Delivered
 from streams.submit.sending import Reach, Sending, keep_until, pass_by
 from streams.submit.verdict import NotYet, Refusal
+from streams.submit.wait_budget import WaitBudget
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from pipeline.messages.outcomes import DropCause
 
 
 def dropped(bound: NonceBound) -> Dropped:
-    """Tell what used an intent's nonce, and quote the node that took none of its transactions."""
+    """Return what used an intent's nonce, and quote the node that took none of its transactions."""
     invalid = _last_invalid(bound)
     untaken = "" if invalid is None else f": no node takes it: {invalid}"
     digest, number = bound.intent.digest, bound.nonce

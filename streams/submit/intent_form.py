@@ -32,7 +32,7 @@ def check_form(intent: SubmitTransaction, shard: ShardId) -> None:
 
 
 def digest_of(intent_id: str) -> str | None:
-    """Tell an intent's digest, the last part of its id, where it has the form of one."""
+    """Return an intent's digest, the last part of its id, where it has the form of one."""
     digest = intent_id.rpartition(".")[2]
     return digest if _DIGEST.fullmatch(digest) else None
 

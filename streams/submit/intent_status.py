@@ -54,7 +54,7 @@ class IntentStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stands(self) -> str:
-        """Say in one word how far it is."""
+        """Describe in one word how far it is."""
         if self.bound is not None and self.entry is not None and self.entry.outcome == "open":
             return status(self.bound)
         if self.entry is not None:
@@ -66,7 +66,7 @@ class IntentStatus(msgspec.Struct, frozen=True, kw_only=True):
         return self._settled()
 
     def _settled(self) -> str:
-        """Say how it ended by what was reported: what was signed and not dropped is used up and final."""
+        """Describe how it ended by what was reported: what was signed and not dropped is used up and final."""
         if self.reported is None:
             return "settled"
         return self.reported.outcome or ("final" if self.reported.hashes else "settled")
@@ -218,7 +218,7 @@ def find(known: Sequence[IntentStatus], name: str) -> IntentStatus:
 
 
 def why_not_closable(known: IntentStatus, look: SignerView) -> str | None:
-    """Say why an intent may still come to something; None: nothing will come of it, and closing it is right."""
+    """Explain why an intent may still come to something; None: nothing will come of it, and closing it is right."""
     intent, entry, bound = known.intent, known.entry, known.bound
     if entry is not None and entry.outcome in {"refused", "dropped"}:
         return None

@@ -29,12 +29,12 @@ _HELD_BACK_S = 0.02
 
 
 def journal_shard(signer: Address, partitions: int) -> ShardId:
-    """Tell in which partition of `nonces.v1` a signer's journal lies."""
+    """Find in which partition of `nonces.v1` a signer's journal lies."""
     return ShardId(crc32(signer.encode()) % partitions)
 
 
 def is_of(key: bytes, signer: Address) -> bool:
-    """Ask whether a key of `nonces.v1` is a signer's."""
+    """Return whether a key of `nonces.v1` is a signer's."""
     return keys.signer_of(key.decode(errors="replace")) == signer
 
 

@@ -11,7 +11,7 @@ from pipeline.units import ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.readers import reading
 from streams.submit.audit import Audit, JournalFault
-from streams.submit.bound import checker
+from streams.submit.bound_attempts import checker
 from streams.submit.inbox import KafkaInbox
 from streams.submit.journal import KafkaJournal, KafkaReports, journal_place, stored_between
 from streams.submit.journal_writer import JournalWriter

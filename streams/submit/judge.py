@@ -118,19 +118,19 @@ class Judge:
         await self._charged(judged, Wei(0))
 
     def check_stop(self, intent: SubmitTransaction) -> None:
-        """Ask whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
+        """Return whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
         stop = self._stop_of(intent)
         if stop is not None:
             raise Refusal("paused", stop.why)
 
     def market(self, look: SignerView) -> FeeMarket:
-        """Tell what the chain asks, and at least our own tip."""
+        """Return what the chain asks, and at least our own tip."""
         return FeeMarket(
             base_fee_wei=look.next_base_fee_wei, tip_wei=max(look.tip_wei, self._limits.min_tip_wei)
         )
 
     def last_block(self, intent: SubmitTransaction) -> BlockNumber:
-        """Tell the last head on which an intent may be signed."""
+        """Return the last head on which an intent may be signed."""
         return BlockNumber(intent.made_at.number + min(intent.max_age_blocks, self._limits.max_age_blocks))
 
     # -------------------------------------------------------------- whose, when

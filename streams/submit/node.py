@@ -11,9 +11,9 @@ from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.node.answers import ReceiptAnswer, quantity
 from streams.node.http_node import HttpNode
+from streams.node.node_errors import broken
 from streams.node.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
 from streams.node.rpc import Question, granted, parsed
-from streams.node.trouble import broken
 from streams.submit.send_errors import SendOutcome, outcome_of
 from streams.submit.used_nonce import UsedNonce, find_used_nonce
 

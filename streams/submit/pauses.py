@@ -48,7 +48,7 @@ class Pauses:
         self._accounts.setdefault(keys.book(policy.book), set()).update(mine)
 
     def stopping(self, intent: SubmitTransaction) -> Stop | None:
-        """Tell which pause stops an intent; the one that cancels goes before the others."""
+        """Return which pause stops an intent; the one that cancels goes before the others."""
         found = sorted(self._matching(intent), key=lambda stop: not stop.cancels)
         return found[0] if found else None
 

@@ -130,7 +130,7 @@ class Inbox(Protocol):
         ...
 
     def stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Tell which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
+        """Return which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
         ...
 
     async def news(self, timeout_s: float) -> None:

@@ -15,7 +15,7 @@ from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.codec import encode
 from streams.kafka.topics import DEAD_LETTERS, NONCES, TopicRecord
 from streams.submit.audit import Audit, JournalFault
-from streams.submit.bound import checker
+from streams.submit.bound_attempts import checker
 from streams.submit.port import JournalStore, Stored
 from streams.submit.seal import Stamp
 from streams.submit.signer import Signer

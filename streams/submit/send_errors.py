@@ -155,7 +155,7 @@ class SendOutcome(msgspec.Struct, frozen=True):
 
     @property
     def has_it(self) -> bool:
-        """Tell whether the bytes are with the node."""
+        """Return whether the bytes are with the node."""
         return self.kind in _TAKEN
 
 

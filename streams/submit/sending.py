@@ -32,7 +32,7 @@ from streams.submit.send_errors import SendOutcome, refusal_of
 from streams.submit.send_routes import SendRoutes
 from streams.submit.signer import Signer
 from streams.submit.signing import Signing
-from streams.submit.waits import Waits
+from streams.submit.waiting_alerts import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -278,6 +278,6 @@ class Sending:
 
 
 def keep_until(made_at_block: BlockNumber, look: SignerView, limits: SignerLimits) -> BlockNumber:
-    """Tell above which head an intent may be forgotten, whatever block it claims: it would be expired."""
+    """Return above which head an intent may be forgotten, whatever block it claims: it would be expired."""
     made_at = min(made_at_block, look.head.number)
     return BlockNumber(made_at + limits.max_age_blocks + limits.final_depth_blocks)

@@ -1,4 +1,4 @@
-"""Read the uptime feed of the chain's sequencer for the signer, and refuse what follows a price while it is down or within the grace period.
+"""Read the sequencer's uptime feed for the signer, and refuse what depends on a price during an outage or its grace period.
 
 What only takes risk away goes at any time. Within the grace period so does what secures a debt that needs it: lending markets let hardly
 anybody be liquidated then, and everybody once it ends.

@@ -232,7 +232,7 @@ class Submit:
         return waits
 
     def progress(self) -> Progress:
-        """Tell the newest block that was looked at."""
+        """Return the newest block that was looked at."""
         return Progress(newest_block=None if self._look is None else self._look.head.number)
 
     async def close(self) -> None:

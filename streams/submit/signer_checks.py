@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from streams.chain_numbers import DEVNET, is_known, numbers_of
-from streams.human import amount_text, seconds_text
+from streams.human_numbers import amount_text, seconds_text
 from streams.yaml_positions import Problem
 
 if TYPE_CHECKING:

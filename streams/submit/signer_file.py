@@ -175,7 +175,7 @@ class SignerFile(OwnFields):
         )
 
     def uptime_feed(self) -> SequencerFeed | None:
-        """Tell which feed counts: the file's own above that of the chain as this release knows it."""
+        """Return which feed counts: the file's own above that of the chain as this release knows it."""
         return self.sequencer.feed(known_chains().get(self.chain))
 
     def counted_tokens(self) -> dict[Address, str]:

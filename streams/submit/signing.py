@@ -6,7 +6,7 @@ from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Fees, Replace
 from pipeline.units import ChainId, Hash
-from streams.submit.bound import read_bound
+from streams.submit.bound_attempts import read_bound
 from streams.submit.cancellation import attempt_of, sign_cancellation
 from streams.submit.signer import Signer
 from streams.submit.unsigned import transaction_of
@@ -35,7 +35,7 @@ class Signing:
         return sign_cancellation(self._signer, self._chain_id, bound.nonce, fees)
 
     def checked(self, bound: NonceBound, transaction_hash: Hash) -> Attempt:
-        """Give an attempt as it is kept, once all bytes of its nonce were read back. Raises: JournalError."""
+        """Return an attempt as it is kept, once all bytes of its nonce were read back. Raises: JournalError."""
         read_bound(bound, self._signer, self._chain_id)
         (attempt,) = (each for each in bound.attempts if each.transaction_hash == transaction_hash)
         return attempt

@@ -48,7 +48,7 @@ async def begin(
 
 
 def has_begun(signer: Address, next_nonce: int) -> SettingsError:
-    """Say that a word which is meant for once was said again."""
+    """Report that a word which is meant for once was said again."""
     return SettingsError(
         f"--new-signer: {signer} has a journal already, and signs nonce {next_nonce} next: leave it out"
     )

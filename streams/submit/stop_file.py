@@ -18,7 +18,7 @@ def _say_nothing(problem: str) -> None:
 
 
 def stop_file_of(signer_file: Path, warn: Callable[[str], None] = _say_nothing) -> Path:
-    """Tell where a signer's stop file is: where its file says, else beside it.
+    """Find where a signer's stop file is: where its file says, else beside it.
 
     Reads no more of the file than that: who must stop a signer cannot wait until its file is in order.
     """

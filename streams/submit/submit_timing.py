@@ -1,4 +1,4 @@
-"""State how often a signer looks at the chain, and how long it waits."""
+"""The intervals at which a signer looks at the chain, and its time limits."""
 
 import msgspec
 

@@ -24,7 +24,7 @@ class UsedNonce(msgspec.Struct, frozen=True, kw_only=True):
     signed: SignedBytes
 
     def cancels(self, signer: Address) -> bool:
-        """Ask whether nothing came of it but a used nonce: paid to the signer itself, nothing, without data."""
+        """Return whether nothing came of it but a used nonce: paid to the signer itself, nothing, without data."""
         told = self.transaction
         return told.to == signer and told.data == "0x" and not told.value_wei
 

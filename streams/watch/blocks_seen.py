@@ -107,7 +107,7 @@ def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
 async def allowances_at(
     reader: ContractReader, granted: Sequence[tuple[Address, Address, Address]]
 ) -> tuple[AllowanceRead, ...]:
-    """Tell what spenders may take after a block; what the node cannot tell is left out."""
+    """Return what spenders may take after a block; what the node cannot tell is left out."""
     try:
         amounts = await read_allowances(reader, granted) if granted else []
     except StateGoneError:
@@ -125,7 +125,7 @@ def feeds_of(tables: Tables) -> list[Address]:
 
 
 async def answers_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[FeedRead, ...]:
-    """Tell what price feeds answer after a block; what the node cannot tell is left out."""
+    """Return what price feeds answer after a block; what the node cannot tell is left out."""
     try:
         answers = await read_feeds(reader, feeds) if feeds else []
     except StateGoneError:
@@ -134,7 +134,7 @@ async def answers_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[
 
 
 async def uptime_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[UptimeRead, ...]:
-    """Tell whether sequencers were up after a block; what the node or the feed cannot tell is left out."""
+    """Return whether sequencers were up after a block; what the node or the feed cannot tell is left out."""
     try:
         answers = await read_uptime(reader, feeds) if feeds else []
     except StateGoneError:
@@ -145,7 +145,7 @@ async def uptime_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[U
 async def _native_balances(
     node: Node, accounts: Sequence[Address], block: Block
 ) -> tuple[NativeBalance, ...]:
-    """Tell what the books' accounts had after a block; what the node cannot tell is left out."""
+    """Return what the books' accounts had after a block; what the node cannot tell is left out."""
     known = dict(block.native_wei)
     unasked = [account for account in accounts if account not in known]
     if unasked:

@@ -33,14 +33,14 @@ class Branch:
         """A block that the node shows in place of a final one, and since when it does."""
 
     async def holds(self, head: BlockRef, newest: Header) -> bool:
-        """Ask whether a head is on the node's present branch. Raises: NodeError."""
+        """Return whether a head is on the node's present branch. Raises: NodeError."""
         if newest.block.hash == head.hash:
             return True
         (theirs,) = await self._node.headers([head.number])
         return theirs is not None and theirs.block.hash == head.hash
 
     async def revert(self, tables: Tables, newest: Header, term: Term) -> BlocksReverted | None:
-        """Say how far the shard must go back; None where the node shows no other block at a known height.
+        """Describe how far the shard must go back; None where the node shows no other block at a known height.
 
         Where the node shows another block in place of one that the shard holds for final, and goes on showing it for a
         while, the event names that block, which halts the shard.
@@ -75,7 +75,7 @@ class Branch:
         return self._contradicting(theirs.block)
 
     def _contradicting(self, theirs: BlockRef) -> BlockRef | None:
-        """Give a block that contradicts a final one, once the node has shown it for long enough."""
+        """Return a block that contradicts a final one, once the node has shown it for long enough."""
         now_s = self._clock()
         if self._other_final is None or self._other_final[0] != theirs.hash:
             self._other_final = (theirs.hash, now_s)

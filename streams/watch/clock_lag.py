@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from pipeline.units import Seconds
-from streams.human import duration_text
+from streams.human_numbers import duration_text
 from streams.node.port import Header, Node
 
 log = structlog.get_logger(__name__)

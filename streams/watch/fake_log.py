@@ -42,7 +42,7 @@ class FakeWatchBroker:
         self._state[shard] = {key: encode_entry(value) for key, value in whole.items()}
 
     def state(self, shard: int) -> Mapping[str, Value]:
-        """Tell what was committed, of what routing needs."""
+        """Return what was committed, of what routing needs."""
         needed = routing_families()
         kept = {key: raw for key, raw in self._state[shard].items() if keys.family(key) in needed}
         return {key: routing_only(decode_entry(key, raw)) for key, raw in kept.items()}
@@ -65,7 +65,7 @@ class FakeEventLog:
         return self._broker.state(shard)
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
-        """Tell the first offset that is kept, and the one after the last."""
+        """Return the first offset that is kept, and the one after the last."""
         self._live()
         return Offset(0), Offset(len(self._broker.logs[shard]))
 

@@ -21,7 +21,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
 from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
-from streams.passed_over import Words, why_halted
+from streams.skipped_records import Words, why_halted
 from streams.watch.logged_natives import LoggedNatives
 from streams.watch.port import EventRecord, WatchLog
 
@@ -117,7 +117,7 @@ class Follower:
 
     @property
     def is_idle(self) -> bool:
-        """Ask whether nothing may be written here: the shard has no books, waits for an operator, or is halted."""
+        """Return whether nothing may be written here: the shard has no books, waits for an operator, or is halted."""
         return (
             self.halted is not None
             or self.tables.find(keys.HALTED, Halted) is not None

@@ -43,7 +43,7 @@ class HeadPoller:
         self._looked = asyncio.Condition()
 
     def view(self) -> ChainSeen:
-        """Tell what was seen last."""
+        """Return what was seen last."""
         return ChainSeen(newest=self._newest, trouble=self._trouble, late=self._lag.late)
 
     async def after(self, rounds: int) -> int:

@@ -65,7 +65,7 @@ class KafkaLog:
         return {key: routing_only(value) for key, value in found.items()}
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
-        """Tell the first offset that is kept, and the one after the last."""
+        """Return the first offset that is kept, and the one after the last."""
         async with self._committed() as reader:
             (events,) = await reader.shards(self._events, [shard])
             first, end = (await reader.bounds([events]))[events]

@@ -30,7 +30,7 @@ class WatchLog(Protocol):
         ...
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
-        """Tell the first offset that is kept, and the one after the last."""
+        """Return the first offset that is kept, and the one after the last."""
         ...
 
     def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[EventRecord]:

@@ -77,7 +77,7 @@ class Prefetch:
         self._chunks = [chunk for chunk in self._chunks if chunk.end <= number]
 
     async def after(self, head: BlockRef, newest: Header) -> list[Block]:
-        """Give some blocks that follow on a head without a gap; none where the next is of another branch.
+        """Return some blocks that follow on a head without a gap; none where the next is of another branch.
 
         Raises: NodeError.
         """
@@ -215,7 +215,7 @@ def _from(start: BlockNumber, blocks: Sequence[Block]) -> list[Block]:
 
 
 def _is_stale(blocks: Sequence[Block], newest: Header) -> bool:
-    """Ask whether the newest block is by now another than that which was fetched."""
+    """Return whether the newest block is by now another than that which was fetched."""
     same = [block for block in blocks if block.header.block.number == newest.block.number]
     return bool(same) and same[0].header.block.hash != newest.block.hash
 

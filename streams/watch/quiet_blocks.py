@@ -37,7 +37,7 @@ class QuietTest:
         ]
 
     def is_quiet(self, header: Header, silent: frozenset[Address]) -> bool:
-        """Ask whether a block certainly holds nothing for the shard; where that cannot be told it may hold something."""
+        """Return whether a block certainly holds nothing for the shard; where that cannot be told it may hold something."""
         if not header.is_bloom_proven or (header.transactions and not self._senders <= silent):
             return False
         bloom = header.logs_bloom

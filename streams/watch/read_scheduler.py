@@ -112,7 +112,7 @@ class ReadScheduler:
         return want.why != "check" and self._note(failed)
 
     def _note(self, failed: ObservationFailed) -> bool:
-        """Say when to try again. Returns whether the reason is another than the one last recorded."""
+        """Report when to try again. Returns whether the reason is another than the one last recorded."""
         before = self._failures.get(failed.item)
         self._try_later(failed.item, failed.block, failed.reason)
         return before is None or before.recorded != failed.reason

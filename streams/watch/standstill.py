@@ -23,7 +23,7 @@ class Trouble(msgspec.Struct, frozen=True):
     """When the first of its row came, by a clock that only runs forward."""
 
     def after(self, now_s: float) -> str:
-        """Say what fails, and for how long it has."""
+        """Describe what fails, and for how long it has."""
         cut = self.error if len(self.error) <= _LONGEST_ERROR else self.error[:_LONGEST_ERROR] + "..."
         return f"{cut}; for {int(now_s - self.since_s)} s"
 
@@ -80,7 +80,7 @@ class Standstill:
             self.rests()
 
     def due(self) -> Seconds | None:
-        """Give the age of a standstill that was not reported yet; None where there is none."""
+        """Return the age of a standstill that was not reported yet; None where there is none."""
         age_s = self._clock() - self._since_s
         if self._reported or age_s < self._after_s:
             return None
@@ -88,7 +88,7 @@ class Standstill:
         return Seconds(int(age_s))
 
     def cause(self, head: BlockRef | None, view: ChainSeen) -> str:
-        """Say why no block follows, in no more words than a record may have."""
+        """Explain why no block follows, in no more words than a record may have."""
         now_s = self._clock()
         if view.trouble is not None:
             return view.trouble.after(now_s)

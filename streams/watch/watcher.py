@@ -21,9 +21,9 @@ from streams.node.budget import RateLimit, look_every_s
 from streams.node.connect import connect
 from streams.node.head_hints import SILENCE_S, HeadHints
 from streams.node.multicall import MULTICALL3
-from streams.node.one import OneNode
 from streams.node.port import Node
-from streams.node.several import SeveralNodes, usual_quorum
+from streams.node.several_nodes import SeveralNodes, usual_quorum
+from streams.node.single_node import OneNode
 from streams.process import until_told
 from streams.watch.clock_lag import ClockLag
 from streams.watch.follower import Follower
@@ -174,7 +174,7 @@ class Watch:
         log.info("watches", term=term, instance=self._instance)
 
     def progress(self) -> Progress:
-        """Tell each shard's head, and the newest block that the node has shown."""
+        """Return each shard's head, and the newest block that the node has shown."""
         heads = {s.follower.shard: head.number for s in self.shards if (head := s.follower.tables.head)}
         view = self._look.view()
         return Progress(

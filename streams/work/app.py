@@ -229,7 +229,7 @@ def ending_the_process_on_any_error() -> Iterator[None]:
 
 
 def end_the_process(error: BaseException) -> NoReturn:
-    """Say why and leave at once. What was committed is whole."""
+    """Explain why and leave at once. What was committed is whole."""
     code = code_of(error, EXIT_FAILED)
     refused = code != EXIT_FAILED
     log.critical("the worker ends: %s", error, exc_info=None if refused else error)

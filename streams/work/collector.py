@@ -1,4 +1,4 @@
-"""Make Python search for cycles of garbage less often in a worker, whose state has many objects and hardly any cycles."""
+"""Make Python's garbage collector search for cycles less often in a worker, whose state has many objects and few cycles."""
 
 import gc
 

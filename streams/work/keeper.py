@@ -21,7 +21,7 @@ from streams.backoff import Reminder
 from streams.kafka.checkpoint.port import Checkpoint
 from streams.kafka.event_log import PASSED, EventLog, Payload
 from streams.kafka.topics import TopicRecord
-from streams.passed_over import Words, may_be_passed_over, why_halted
+from streams.skipped_records import Words, may_be_passed_over, why_halted
 from streams.work.fold import fold_record, fold_unread
 
 log = logging.getLogger(__name__)
@@ -125,17 +125,17 @@ class ShardKeeper:
             self.read_on(end)
 
     def remind(self) -> None:
-        """Say that the shard is halted where it is, and again from time to time."""
+        """Report that the shard is halted where it is, and again from time to time."""
         if self.is_halted and self._remind.is_due():
             log.critical("shard %s is HALTED, the others go on: %s", self.id, self.halted)
 
     @property
     def is_halted(self) -> bool:
-        """Ask whether the shard stands before a record that a newer worker must read."""
+        """Return whether the shard stands before a record that a newer worker must read."""
         return self.halted is not None
 
     def stalled_s(self) -> float:
-        """Tell how long records have waited without any commit."""
+        """Return how long records have waited without any commit."""
         if not self._waiting and not self._busy:
             self._progressed_at_s = time.monotonic()
         return time.monotonic() - self._progressed_at_s
@@ -259,7 +259,7 @@ class ShardKeeper:
     async def _without_gaps(
         self, shard: Shard, batch: Sequence[Arrived]
     ) -> AsyncGenerator[tuple[Offset, Payload], None]:
-        """Give the records of a batch, and before each those that were passed over."""
+        """Return the records of a batch, and before each those that were passed over."""
         for record in batch:
             async for missing in self._missing(shard, record.offset):
                 yield missing

@@ -77,7 +77,7 @@ class Keepers:
         await self.release(set(self._keepers) | self._owned)
 
     def heads(self) -> Mapping[ShardId, BlockNumber]:
-        """Tell how far each shard of ours is, as committed."""
+        """Return how far each shard of ours is, as committed."""
         return {shard: each.head.number for shard, each in self._keepers.items() if each.head is not None}
 
     async def watch(self) -> None:
@@ -127,7 +127,7 @@ class Keepers:
             keeper.read_on(end)
 
     async def _holds_no_record(self, shard: ShardId, first: Offset, end: Offset) -> bool:
-        """Ask whether nothing can be delivered any more: only transactions have left something there.
+        """Return whether nothing can be delivered any more: only transactions have left something there.
 
         Raises: LogLostError where a record is missing.
         """

@@ -12,7 +12,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.world import World
-from streams.submit.patience import WaitBudget
+from streams.submit.wait_budget import WaitBudget
 
 
 @pytest.fixture

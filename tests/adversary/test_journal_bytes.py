@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pipeline.errors import CalldataError, JournalError
 from pipeline.messages.journal import NO_CHARGE, Attempt, NonceBound
 from pipeline.sign.gas_fees import Fees, Replace
-from streams.submit.bound import read_bound
+from streams.submit.bound_attempts import read_bound
 from streams.submit.cancellation import attempt_of, sign_cancellation
 from streams.submit.fake import FakeJournal, FakeSignerBroker
 from streams.submit.fake_node import FakeSigner

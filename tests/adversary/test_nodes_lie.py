@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from pipeline.errors import BlockUnknownError, BrokenAnswerError, NodeBusyError, NodeError, NodesDisagreeError
 from streams.node.proof.header_hash import HeaderFields, header_hash
-from streams.submit.agreed import AgreedNode, sender_node
+from streams.submit.agreeing_nodes import AgreedNode, sender_node
 from streams.submit.node import HttpSenderNode
 
 pytestmark = pytest.mark.anvil

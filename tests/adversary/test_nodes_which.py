@@ -14,8 +14,8 @@ from pipeline.errors import SettingsError
 from pipeline.units import ChainId
 from streams.devnet.chain import Chain, start_chain
 from streams.redaction import node_name
+from streams.submit.node_requirements import check_clients, check_urls
 from streams.submit.signer_file import SignerFile
-from streams.submit.which_nodes import check_clients, check_urls
 
 A, B = "https://a.example/v2/kkkkkkkkkkkkkkk1", "https://b.example/kkkkkkkkkkkkkkk2"
 

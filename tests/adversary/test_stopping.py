@@ -24,7 +24,7 @@ from streams.devnet.reads import balance
 from streams.devnet.world import World
 from streams.kafka.codec import encode
 from streams.kafka.topics import EVENTS
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 from streams.submit.cancel_all import CancelAll
 from streams.submit.node import HttpSenderNode
 from streams.submit.signer import Unsigned

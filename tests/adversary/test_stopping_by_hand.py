@@ -13,7 +13,7 @@ from streams.devnet.actions import wrap
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 
 pytestmark = pytest.mark.anvil
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from watching import policy_of
 
 from pipeline.drive import drive
-from pipeline.follow.runs import seen_of
+from pipeline.follow.quiet_runs import seen_of
 from pipeline.messages.events import BlocksPassed, PolicySet
 from pipeline.state.shard import Shard
 from pipeline.units import Address, ChainId, Hash, ShardId

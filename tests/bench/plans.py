@@ -33,7 +33,7 @@ from streams.devnet.deploy import build_world
 from streams.devnet.reads import minted_token_id, position, range_around, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
-from streams.outcomes import outcome_text
+from streams.outcome_words import outcome_text
 
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 MARGIN_BPS = 10

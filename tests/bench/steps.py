@@ -21,7 +21,7 @@ from builders import ROOMY_SIGNER, STRANGER, ToyChain
 from desk import live
 from lifecycle import Lifecycle, deviation
 
-from pipeline.math.q import Q96
+from pipeline.math.fixed_point import Q96
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Limits, Rerange, TargetBand

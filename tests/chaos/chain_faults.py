@@ -11,7 +11,7 @@ from chaos.house import House
 from pipeline.messages.events import HeadStalled, Resumed
 from streams.devnet import actions, reads
 from streams.devnet.transactions import Tx
-from streams.node.blocking import RpcRefusedError
+from streams.node.blocking_rpc import RpcRefusedError
 
 _FINAL_DEPTH = 65
 

@@ -23,7 +23,7 @@ from streams.node.budget import RateLimit
 from streams.node.head_hints import HeadHints
 from streams.node.http_node import HttpNode
 from streams.node.port import Node
-from streams.node.several import SeveralNodes
+from streams.node.several_nodes import SeveralNodes
 from streams.watch.fake_log import FakeEventLog, FakeWatchBroker
 from streams.watch.timing import Timing
 from streams.watch.watcher import Watch

@@ -23,8 +23,8 @@ from streams.devnet.chain import Chain
 from streams.devnet.reads import ask, balance
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
+from streams.ended_hedges import unwound
 from streams.portfolio import publishing
-from streams.unwound import unwound
 
 HEDGED_POOL = POOL
 MOST_WETH, LEAST_HEALTH = 30, 1.05

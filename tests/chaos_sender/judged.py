@@ -13,7 +13,7 @@ from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 from streams.devnet.reads import balance, position, slot0, token_ids
-from streams.outcomes import outcome_text
+from streams.outcome_words import outcome_text
 
 TOLERANCE_BPS = 150
 """Half of `max_slippage`: the bound that docs/stream.md states."""

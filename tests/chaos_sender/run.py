@@ -33,7 +33,7 @@ from chaos_sender.robbery import is_robbed
 from chaos_sender.setting import POOLS, MakesBook, RerangedBook
 
 from pipeline.messages.outcomes import AnyPlanOutcome
-from streams.outcomes import outcome_text
+from streams.outcome_words import outcome_text
 
 RERANGED: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
     **{name: partial(play, name=name) for name in FAULTS},

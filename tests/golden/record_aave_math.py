@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.solidity import compile_contracts, contract_of
 from streams.devnet.transactions import DEPLOY_GAS, Tx
-from streams.node.blocking import RpcRefusedError
+from streams.node.blocking_rpc import RpcRefusedError
 
 HERE = Path(__file__).with_name("aave_math")
 VERSIONS = {"3.0": "Harness30.sol", "3.6": "Harness36.sol"}

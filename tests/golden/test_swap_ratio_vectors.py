@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.math.q import Q96
+from pipeline.math.fixed_point import Q96
 from pipeline.math.swap_step import amounts_between
 from pipeline.math.swap_to_ratio import input_to_price, price_at_ratio
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96

@@ -17,7 +17,7 @@ from streams.devnet.deployer import Deployer
 from streams.devnet.reads import balance, range_around, read, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
-from streams.human import short
+from streams.human_numbers import short
 
 pytestmark = pytest.mark.anvil
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.entries import Halted, Pause, Quarantine, Route
 from streams.cli import holdings
-from streams.human import bps_text
+from streams.human_numbers import bps_text
 
 pytestmark = pytest.mark.kafka
 

@@ -74,7 +74,7 @@ def test_it_keeps_its_number_and_leads_a_session_of_its_own(tmp_path: Path) -> N
 
 
 def test_an_orphan_never_becomes_the_program(tmp_path: Path) -> None:
-    tied = Path(processes.__file__).with_name("tied.py")
+    tied = Path(processes.__file__).with_name("tied_process.py")
     done = subprocess.run([sys.executable, str(tied), "1", "touch", str(tmp_path / "made")], check=False)
     assert done.returncode == 1
     assert not (tmp_path / "made").exists()

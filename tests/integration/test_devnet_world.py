@@ -6,7 +6,7 @@ import pytest
 
 from contracts_abi import load_abi
 from pipeline.venues.abi import event_topic
-from streams.devnet import actions, direct
+from streams.devnet import actions, direct_calls
 from streams.devnet.chain import Chain
 from streams.devnet.deploy import first_sqrt_price_x96
 from streams.devnet.reads import (
@@ -139,7 +139,7 @@ def test_wrapping_and_unwrapping_balance_out(chain: Chain, world: World) -> None
 
 def test_a_flash_pays_its_fee(chain: Chain, world: World, pool: DevnetPool) -> None:
     sender = world.accounts.spare[0]
-    (receipt,) = chain.execute(direct.flash(world, sender, pool, (10**6, 10**12)))
+    (receipt,) = chain.execute(direct_calls.flash(world, sender, pool, (10**6, 10**12)))
     (flash,) = (log for log in receipt.logs if log.topics[0] == event_topic(_POOL, "Flash"))
     words = [int(flash.data[2 + 64 * i : 66 + 64 * i], 16) for i in range(4)]
     fees = [-(-amount * pool.fee_pips // 10**6) for amount in (10**6, 10**12)]
@@ -150,7 +150,7 @@ def test_direct_swaps_take_both_directions_and_kinds(chain: Chain, world: World,
     sender = world.accounts.spare[0]
     for zero_for_one in (True, False):
         for amount in (10**9, -(10**9)):
-            swap = direct.swap_directly(world, sender, pool, zero_for_one=zero_for_one, amount=amount)
+            swap = direct_calls.swap_directly(world, sender, pool, zero_for_one=zero_for_one, amount=amount)
             (receipt,) = chain.execute(swap)
             assert event_topic(_POOL, "Swap") in [log.topics[0] for log in receipt.logs]
 
@@ -159,11 +159,11 @@ def test_a_direct_position_pays_back(chain: Chain, world: World, pool: DevnetPoo
     sender = world.accounts.spare[0]
     ticks = range_around(chain, pool, -300, 300)
     before = balance(chain, world.weth, world.callee)
-    chain.execute(direct.mint_directly(world, sender, pool, ticks, 10**15))
+    chain.execute(direct_calls.mint_directly(world, sender, pool, ticks, 10**15))
     assert balance(chain, world.weth, world.callee) < before
     chain.execute(
-        direct.burn_directly(world, sender, pool, ticks, 10**15),
-        direct.collect_directly(world, sender, pool, ticks, actions.EVERYTHING),
+        direct_calls.burn_directly(world, sender, pool, ticks, 10**15),
+        direct_calls.collect_directly(world, sender, pool, ticks, actions.EVERYTHING),
     )
     assert before - balance(chain, world.weth, world.callee) <= 1, "rounded for the pool once"
 

@@ -11,7 +11,7 @@ import yaml
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
 from streams.devnet.ports import free_port
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 
 pytestmark = pytest.mark.anvil
 

@@ -22,8 +22,8 @@ from pipeline.venues.hedging.goal import Secured, terms_of
 from pipeline.venues.registry import need_hedging
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.ended_hedges import unwound
 from streams.kafka.codec import decode_entry, decode_event, encode, encode_entry
-from streams.unwound import unwound
 
 pytestmark = pytest.mark.anvil
 GAS = ETHER // 100

@@ -21,8 +21,8 @@ from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.chain import Chain
 from streams.devnet.reads import ask
 from streams.devnet.world import World
+from streams.ended_hedges import unwound
 from streams.look.fold_once import book_in_memory
-from streams.unwound import unwound
 
 pytestmark = pytest.mark.anvil
 

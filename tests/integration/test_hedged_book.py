@@ -22,7 +22,7 @@ from streams.devnet import aave
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
-from streams.unwound import unwound
+from streams.ended_hedges import unwound
 
 pytestmark = pytest.mark.anvil
 

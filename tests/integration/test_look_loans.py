@@ -147,7 +147,7 @@ def test_a_position_in_a_pool_that_a_book_does_not_name_is_told_with_the_lines_t
 def test_what_stands_allowed_and_what_waits_is_said(
     evenkeel: Run, chain: Chain, market: AaveContracts, owner: str, monkeypatch
 ):
-    monkeypatch.setattr("streams.node.undisturbed._MAKING_S", 0.0)  # nobody makes a block of what waits here
+    monkeypatch.setattr("streams.node.stable_reads._MAKING_S", 0.0)  # nobody makes a block of what waits here
     before = look(evenkeel, chain, owner)
     assert "waiting to be mined" not in before.err
     assert "allows already: the router and the position manager any amount of WETH" in before.err

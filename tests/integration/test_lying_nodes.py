@@ -19,7 +19,7 @@ from streams.node import head_hints
 from streams.node.budget import RateLimit
 from streams.node.head_hints import HeadHints
 from streams.node.proof.proofs import Proofs
-from streams.node.several import SeveralNodes
+from streams.node.several_nodes import SeveralNodes
 
 pytestmark = pytest.mark.anvil
 

@@ -19,7 +19,7 @@ from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import CallToSimulate, Header, Node
-from streams.node.several import SeveralNodes
+from streams.node.several_nodes import SeveralNodes
 
 pytestmark = pytest.mark.anvil
 

@@ -37,12 +37,12 @@ from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.routes import set_apart
-from streams.cli.departed import left_text
+from streams.cli.departure_words import left_text
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import range_around, read, token_ids
 from streams.devnet.world import World
-from streams.present import ShardNow, books_at
+from streams.present_books import ShardNow, books_at
 
 pytestmark = pytest.mark.anvil
 

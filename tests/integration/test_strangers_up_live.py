@@ -24,7 +24,7 @@ from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.ports import HOST
 from streams.devnet.reads import token_ids
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 from streams.portfolio import load_portfolio
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]

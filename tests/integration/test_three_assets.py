@@ -10,6 +10,7 @@ from price_play import FEED_CODE
 
 from pipeline.advance.books import stock_of
 from pipeline.book.price_rings import mean_price
+from pipeline.book_view import book_fields
 from pipeline.math.log_prices import log_of_price
 from pipeline.messages.base import Price
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined, StepRefused
@@ -18,7 +19,6 @@ from pipeline.messages.prices import Asset, FeedAnswer, FeedPrice, MeanPath, Ref
 from pipeline.messages.views import BookView
 from pipeline.state.policies import policies
 from pipeline.units import Address, Seconds
-from pipeline.views import book_fields
 from streams.cli.demo.second_opinion import ChainInventory, PricedAsset, Terms, inventory_at
 from streams.devnet import actions
 from streams.devnet.chain import Chain

@@ -20,7 +20,7 @@ from users import User
 from pipeline.venues.abi import function
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]
 

@@ -22,7 +22,7 @@ from streams.devnet import kept_broker
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import start_chain
 from streams.devnet.ports import free_port
-from streams.node.blocking import BlockingRpc
+from streams.node.blocking_rpc import BlockingRpc
 
 pytestmark = [pytest.mark.anvil, pytest.mark.kafka]
 

@@ -14,9 +14,9 @@ from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount
 from streams.cli.unwinding import print_unwinding
+from streams.ended_hedges import unwound
 from streams.kafka.topics import shard_of
 from streams.look.fold_once import book_in_memory
-from streams.unwound import unwound
 
 pytestmark = pytest.mark.kafka
 

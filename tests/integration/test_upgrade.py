@@ -29,7 +29,7 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.readers import reading
 from streams.kafka.topics import DEAD_LETTERS, DECISIONS, EVENTS, STATE, shard_of
 from streams.portfolio import publishing
-from streams.present import ShardNow, shards_now
+from streams.present_books import ShardNow, shards_now
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 

@@ -11,7 +11,7 @@ from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3 import Quote, decode_pool_log, quote
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
-from streams.devnet import actions, direct
+from streams.devnet import actions, direct_calls
 from streams.devnet.chain import Chain, DevnetBlock
 from streams.devnet.reads import range_around
 from streams.devnet.transactions import Tx
@@ -114,7 +114,7 @@ def test_nfts_on_one_range_share_what_the_pool_owes_it(chain: Chain, world: Worl
 
 def small_swap(play: Play, *, down: bool) -> Tx:
     amount = 10 ** play.most[0 if down else 1] // play.rng.randrange(10**5, 10**6)
-    return direct.swap_directly(
+    return direct_calls.swap_directly(
         play.world, play.actors.someone(), play.pool, zero_for_one=down, amount=amount
     )
 
@@ -138,7 +138,7 @@ def quoted_and_done(play: Play) -> bool:
     down = play.rng.random() < 0.5
     amount = play.actors.amount(play.rng.randrange(2)) * play.rng.choice((1, -1))
     limit_x96 = play.actors.limit_x96(down=down)
-    tx = direct.swap_directly(
+    tx = direct_calls.swap_directly(
         play.world,
         play.actors.someone(),
         play.pool,

@@ -16,7 +16,7 @@ from pipeline.curves.ranges import Pair, range_parameters
 from pipeline.curves.solve import PRICE_TOLERANCE
 from pipeline.errors import CurveError
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.math.q import Q96
+from pipeline.math.fixed_point import Q96
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 
 INVARIANTS = {name: AMMS[name].invariant for name in AMMS} | {

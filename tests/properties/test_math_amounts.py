@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import amount0_delta, amount1_delta, amounts_of_liquidity, range_amounts
+from pipeline.math.fixed_point import MAX_UINT128, MAX_UINT160, MAX_UINT256, PIPS, Q96, div_up
 from pipeline.math.prices import price_after_input, price_after_output
-from pipeline.math.q import MAX_UINT128, MAX_UINT160, MAX_UINT256, PIPS, Q96, div_up
 from pipeline.math.swap_step import amounts_between, fee_on, less_fee, step_with_input, step_with_output
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MAX_TICK, MIN_SQRT_PRICE_X96, MIN_TICK, sqrt_price_at_tick
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96, Tick

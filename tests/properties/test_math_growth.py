@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.math.fixed_point import MAX_UINT128, MAX_UINT256, wrap_int, wrap_uint
 from pipeline.math.growth import fees_since, grown, growth_beyond, growth_inside
-from pipeline.math.q import MAX_UINT128, MAX_UINT256, wrap_int, wrap_uint
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 
 growths = st.one_of(

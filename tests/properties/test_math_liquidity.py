@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import range_amounts
+from pipeline.math.fixed_point import Q96
 from pipeline.math.liquidity import liquidity_for_amounts, liquidity_sides
-from pipeline.math.q import Q96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import RawAmount, Tick
 

@@ -193,7 +193,7 @@ def test_what_a_step_raises_outside_its_guards_halts_the_shard_until_resumed(mon
 
 @pytest.mark.parametrize("broken", ["_told_positions", "shown_pools", "shown_book", "profile"])
 def test_what_raises_while_views_are_told_halts_the_shard_until_resumed(broken, monkeypatch):
-    from pipeline.advance import views
+    from pipeline.advance import publish_views
 
     shard, routes, offset = deep(1, is_live=False)
     event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
@@ -202,7 +202,7 @@ def test_what_raises_while_views_are_told_halts_the_shard_until_resumed(broken, 
         raise KeyError("a test")
 
     with monkeypatch.context() as patch:
-        patch.setattr(views, broken, fails)
+        patch.setattr(publish_views, broken, fails)
         said = advance(shard, Offset(offset), event)
         assert [alert.reason for alert in said if isinstance(alert, ShardHalted)] == [
             "BlockSeen could not be taken in: KeyError: 'a test'"
@@ -214,17 +214,17 @@ def test_what_raises_while_views_are_told_halts_the_shard_until_resumed(broken, 
 
 
 def test_a_state_that_cannot_be_shown_halts_its_shard_until_it_is_resumed(monkeypatch):
-    from pipeline.advance import shown, views
+    from pipeline.advance import publish_views, shard_views
 
     shard, _, offset = deep(1, is_live=False)
-    collect = shown.shown_pools
+    collect = shard_views.shown_pools
 
     def fails(shard):
         if shard.tables.head is not None:
             raise KeyError("a test")
         return collect(shard)
 
-    for module in (shown, views):
+    for module in (shard_views, publish_views):
         monkeypatch.setattr(module, "shown_pools", fails)
     shard.forget_looks()
     event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())

@@ -19,8 +19,8 @@ from uptime import DOWN, UP, answer, by_the_sequencer
 from pipeline import keys
 from pipeline.advance import advance, passed_blocks
 from pipeline.drive import drive
+from pipeline.follow.quiet_runs import block_of, seen_at, seen_of
 from pipeline.follow.routes import Arrival, follow
-from pipeline.follow.runs import block_of, seen_at, seen_of
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import Output
 from pipeline.messages.effects import DryRuns

@@ -23,7 +23,7 @@ from pipeline.messages.policy import TokenSpec
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Reference
 from pipeline.messages.read_values import FeedRead
 from pipeline.state.policies import policies
-from pipeline.state.rests import Rests
+from pipeline.state.resting_books import Rests
 from pipeline.state.shard import Shard
 
 RESTED: Counter[str] = Counter()

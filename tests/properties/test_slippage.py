@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import range_amounts
+from pipeline.math.fixed_point import Q96
 from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.math.q import Q96
 from pipeline.math.slippage import (
     least_burned,
     least_minted,

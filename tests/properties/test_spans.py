@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.advance.books import stock_of
-from pipeline.advance.shown import shown
+from pipeline.advance.shard_views import shown
 from pipeline.book.stock import totals
 from pipeline.decide.gates import deviation_bps, walk_path
 from pipeline.decide.steady import is_steady

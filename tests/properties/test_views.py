@@ -13,6 +13,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of, why_unknown
+from pipeline.book_view import show_book
 from pipeline.drive import drive
 from pipeline.math.log_prices import log_of_price
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
@@ -25,7 +26,6 @@ from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
 from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
-from pipeline.views import show_book
 
 VIEWS = UniswapV3Views(acting_deployment(policy()))
 AMOUNTS = {"principal0", "principal1", "fees0", "fees1"}

@@ -16,12 +16,12 @@ from pipeline.messages.entries import PassedRecord
 from pipeline.messages.events import BlockSeen, PassedOver, Paused, PolicySet, WriterStarted
 from pipeline.state.shard import Shard
 from pipeline.units import Offset, ShardId
-from streams.compared import Refold
+from streams.fold_comparison import Refold
 from streams.kafka.checkpoint.fake import FakeBroker, FakeCheckpoint
 from streams.kafka.codec import decode_event, decode_output, encode
 from streams.kafka.readers import Record
 from streams.kafka.topics import DEAD_LETTERS, DECISIONS, OUTPUTS
-from streams.passed_over import Words
+from streams.skipped_records import Words
 from streams.work import keepers as keepers_module
 from streams.work.fold import fold_record, fold_unread
 from streams.work.keeper import Arrived

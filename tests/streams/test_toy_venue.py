@@ -54,7 +54,7 @@ from pipeline.messages.views import BookView, Rewound
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Offset, ShardId
 from pipeline.venues.registry import KINDS, pool_terms
-from streams.cli.departed import left_text
+from streams.cli.departure_words import left_text
 from streams.cli.venues.registry import shown_as
 from streams.kafka.codec import decode_entry, decode_output, encode, encode_entry
 from streams.kafka.readers import Record
@@ -66,7 +66,7 @@ from streams.node.multicall import MULTICALL3
 from streams.node.venues.registry import HALVES
 from streams.pool_prices import fold_swaps
 from streams.portfolio import load_portfolio
-from streams.present import ShardNow, books_at
+from streams.present_books import ShardNow, books_at
 from streams.verify import Verdict, against_the_chain
 from streams.work.fold import fold_log
 

@@ -11,7 +11,7 @@ from pipeline.messages.events import HeadStalled, PolicySet
 from pipeline.state.shard import Shard
 from pipeline.units import Seconds, ShardId
 from streams.node.fake import FakeChain
-from streams.node.several import SeveralNodes
+from streams.node.several_nodes import SeveralNodes
 from streams.watch.clock_lag import ClockLag
 from streams.watch.watcher import Watch
 

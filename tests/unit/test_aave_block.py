@@ -9,7 +9,7 @@ from pipeline.drive import drive
 from pipeline.follow.decode import decode
 from pipeline.follow.log_filter import log_filter, select
 from pipeline.follow.quarantine import quarantined
-from pipeline.follow.runs import seen_of
+from pipeline.follow.quiet_runs import seen_of
 from pipeline.follow.track import FailedItems, track
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.chain_profile import VenueContract, VenueSpec

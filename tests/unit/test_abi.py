@@ -26,7 +26,7 @@ APART = {
     "streams/submit/fake_node.py": "answers as contracts would",
     "streams/node/fake_tokens.py": "answers as contracts would",
     "streams/devnet/callee.py": "a contract of ours without an interface",
-    "streams/devnet/direct.py": "a contract of ours without an interface",
+    "streams/devnet/direct_calls.py": "a contract of ours without an interface",
 }
 """Who may use eth-abi, and why."""
 

@@ -9,7 +9,7 @@ from pipeline.book.stock import sum_up, take_stock
 from pipeline.curves.derive import derive
 from pipeline.curves.invariants import AMMS
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.math.q import Q96
+from pipeline.math.fixed_point import Q96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import Price
 from pipeline.messages.policy import TokenSpec

@@ -1,6 +1,6 @@
 """What a position has earned since its mint, from a history of deposits, withdrawals and payments."""
 
-from streams.look.earned import earned
+from streams.look.earnings import earned
 from streams.node.venues.uniswap_v3.nft_history import NftChange
 
 YEAR_S = 31_557_600

@@ -27,7 +27,7 @@ INVENTORY = (
 def as_it_was(output: object, root_x96: int) -> bytes:
     """Write a record in its first form."""
     fields = json.loads(encode(output))
-    fields["type"] = fields["type"].removesuffix(".2")
+    fields["type"] = fields["type"].partition(".")[0]
     assert fields.pop("price")
     return json.dumps({**fields, "sqrt_price_x96": str(root_x96)}, separators=(",", ":")).encode()
 

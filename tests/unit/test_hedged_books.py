@@ -15,9 +15,9 @@ from pipeline.messages.views import BookView, HedgeShown
 from pipeline.units import Bps, RawAmount, Seconds
 from streams.cli.hedge import as_object, chances, loans_of, print_hedges, volatility_of, with_wallet
 from streams.cli.hedged_books import capital_of, carry_of, shown_of, state_text
+from streams.ended_hedges import unwound
 from streams.look.fold_once import book_in_memory
-from streams.present import BookNow
-from streams.unwound import unwound
+from streams.present_books import BookNow
 
 UNIT = 10**18
 

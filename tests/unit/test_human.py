@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.messages.base import Price
-from streams.human import (
+from streams.human_numbers import (
     amount_text,
     bps_text,
     parse_address,

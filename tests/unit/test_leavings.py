@@ -5,7 +5,7 @@ from builders import MANAGER, OWNER, STRANGER, topic
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.advance.shown import shown
+from pipeline.advance.shard_views import shown
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.decisions import PositionLeft
 from pipeline.venues.uniswap_v3.assess import own_positions

@@ -7,8 +7,8 @@ from streams.cli.processes import _says_of
 from streams.node.budget import NodeBudget, RateLimit
 from streams.node.connect import connect
 from streams.node.fake import FakeChain
-from streams.node.one import OneNode
-from streams.node.several import SeveralNodes
+from streams.node.several_nodes import SeveralNodes
+from streams.node.single_node import OneNode
 
 
 class Time:

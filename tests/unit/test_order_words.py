@@ -21,7 +21,7 @@ from worlds.toy_perp.forms import (
 from worlds.toy_perp.half import KIND
 
 from pipeline import keys
-from pipeline.advance.order_words import take_order_word
+from pipeline.advance.order_settlements import take_order_word
 from pipeline.decide.hedging import position_of
 from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import VenueContract, VenueSpec

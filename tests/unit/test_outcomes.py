@@ -30,7 +30,7 @@ from pipeline.messages.outcomes import (
 )
 from pipeline.venues.hedging.guards import UNFIT
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
-from streams.outcomes import outcome_text
+from streams.outcome_words import outcome_text
 
 DROPPED = {
     "nonce 5 was cancelled": "cancelled",

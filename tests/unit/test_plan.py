@@ -9,7 +9,7 @@ from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROOMY_SIGNE
 from desk import Desk, live
 
 from pipeline.act.settle import note_failure
-from pipeline.advance.weighing import waits_to_allow_s
+from pipeline.advance.wait_or_continue import waits_to_allow_s
 from pipeline.drive import drive
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import (

@@ -17,7 +17,7 @@ from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
 from pipeline.messages.outcomes import Stalled
 from pipeline.messages.views import Rewound
 from streams.cli import plans as command
-from streams.cli.costs import foreseen_text, real_text
+from streams.cli.cost_words import foreseen_text, real_text
 from streams.kafka.codec import decode_output, encode
 from streams.kafka.readers import Record
 from streams.plan_reports import PlanTold, fold_plans

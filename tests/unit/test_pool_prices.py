@@ -8,7 +8,7 @@ import pytest
 from builders import OTHER_POOL, POOL
 
 from pipeline.errors import SettingsError
-from pipeline.math.q import Q96
+from pipeline.math.fixed_point import Q96
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.views import Rewound
 from pipeline.venues.uniswap_v3.forms.views import SwapSeen

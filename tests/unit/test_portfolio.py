@@ -18,7 +18,7 @@ from pipeline.venues.registry import spenders, venues
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
-from streams.human import bps_text, short
+from streams.human_numbers import bps_text, short
 from streams.portfolio import load_portfolio, names_in, version_of
 from streams.portfolio.names import moved
 from streams.portfolio.sections import LimitsSection, RerangeSection

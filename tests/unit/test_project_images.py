@@ -34,7 +34,7 @@ FORK = "anvil-fork"
 OURS = [name for name in BUILT if name != FORK]
 RUNS = {"watch": "watch", "standby": "watch", "work": "work", "rehearse": "rehearse", "submit": "submit"}
 OPTIONAL = {"standby", "rehearse", "submit", FORK, "console"}
-OUTSIDE = {"WORKERS", "FORK_URL"}
+OUTSIDE = {"WORKERS", "FORK_URL", "WATCH_SHARE", "REHEARSE_SHARE", "SUBMIT_SHARE"}
 """Asked by docker-compose.yml alone: no setting of a program."""
 
 
@@ -230,12 +230,15 @@ def test_what_the_file_asks_of_the_environment_is_in_the_example():
 
 def test_what_is_set_of_nodes_comes_to_each_process_that_asks_one():
     of_nodes = {name for name in KNOWN if name.startswith("EVENKEEL_RPC_")}
-    assert len(of_nodes) == 5
+    assert len(of_nodes) == 6
     for name in {*OURS} - {"work"}:
         environment = COMPOSE["services"][name]["environment"]
         assert of_nodes <= set(environment), name
         # without a value it is passed on where there is one, and left out else
-        assert {each for each in of_nodes if environment[each] is not None} == {"EVENKEEL_RPC_URL"}
+        assert {each for each in of_nodes if environment[each] is not None} == {
+            "EVENKEEL_RPC_URL",
+            "EVENKEEL_RPC_SHARE",
+        }
 
 
 # ------------------------------------------------------------------ the image

@@ -2,7 +2,7 @@
 
 from builders import policy
 
-from pipeline.state.rests import RestEnd, Rests
+from pipeline.state.resting_books import RestEnd, Rests
 
 BOOK = policy().book
 REST = RestEnd(watched=(("balance/0x1",),), bounds={"height": 10})

@@ -1,4 +1,4 @@
-"""A shard that was decided under other rules first: what is compared, from where on, and what a fold needs to begin there."""
+"""A shard that was decided under other rules first: what is fold_comparison, from where on, and what a fold needs to begin there."""
 
 from collections import defaultdict
 
@@ -10,11 +10,11 @@ from pipeline.decide import gates
 from pipeline.decide.strategies import STRATEGIES, Rest
 from pipeline.messages.entries import DecidedUnder
 from pipeline.messages.policy import TargetBand
-from pipeline.state import decided
+from pipeline.state import rule_changes
 from pipeline.state.shard import Shard
 from pipeline.units import ShardId
-from streams import compared
-from streams.compared import Refold
+from streams import fold_comparison
+from streams.fold_comparison import Refold
 from streams.kafka.codec import decode_entry, decode_output, encode_entry
 from streams.kafka.readers import Record
 from streams.kafka.topics import DEAD_LETTERS, OUTPUTS
@@ -113,7 +113,7 @@ def test_without_what_had_been_decided_the_same_comparison_fails(under, monkeypa
     """The other test could not fail otherwise."""
     deployment = upgraded(under, REVERT - 1)
     assert deployment.shard.tables.need("rules/2", DecidedUnder).overwritten
-    monkeypatch.setattr(compared, "begin_at", lambda *_: None)
+    monkeypatch.setattr(fold_comparison, "begin_at", lambda *_: None)
     assert wrong(deployment)
 
 
@@ -121,7 +121,7 @@ def test_without_what_blocks_had_overwritten_a_reorg_behind_it_shows(under, monk
     deployment = upgraded(under, REVERT - 1)
     begun = deployment.shard.tables.need("rules/2", DecidedUnder)
     bare = DecidedUnder(first_offset=begun.first_offset, decided=begun.decided, overwritten={})
-    monkeypatch.setattr(compared, "begin_at", lambda shard, _: decided.begin_at(shard, bare))
+    monkeypatch.setattr(fold_comparison, "begin_at", lambda shard, _: rule_changes.begin_at(shard, bare))
     assert wrong(deployment)
 
 

@@ -21,7 +21,7 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.dry_run import DryRun, DryRunStep, Inventory, NewPosition
 from pipeline.messages.goals import RerangeGoal
-from streams.cli.readable import fields_of, with_stated_type
+from streams.cli.record_fields import fields_of, with_stated_type
 from streams.cli.sentences import sentence
 from streams.kafka.codec import decode_output, encode
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from pipeline.errors import SettingsError
 from streams import redaction
 from streams.cli.example import example_portfolio
-from streams.cli.wider import wider_than_signers
+from streams.cli.wider_limits import wider_than_signers
 from streams.portfolio import load_portfolio
 from streams.redaction import redact
 from streams.run_folder import devnet_in

@@ -9,7 +9,7 @@ from pipeline.errors import BlockUnknownError, CallRevertedError, NodeBusyError,
 from pipeline.units import Address, BlockNumber, ChainId
 from streams.node.fake import FakeChain
 from streams.node.port import Header
-from streams.node.several import SeveralNodes, usual_quorum
+from streams.node.several_nodes import SeveralNodes, usual_quorum
 
 TOKEN = Address("0x" + "aa" * 20)
 

@@ -13,7 +13,7 @@ from pipeline.errors import (
     StateGoneError,
     TooMuchAskedError,
 )
-from streams.node.trouble import error_of, error_of_page, error_of_status
+from streams.node.node_errors import error_of, error_of_page, error_of_status
 
 BUSY = [
     *((code, "no") for code in (15, 429, -32005, -32007, -32016, -32603)),

@@ -9,7 +9,7 @@ from v3_pools import OWNER, POOL, START_S, begun, minted, swapped, unpriced
 
 from pipeline.errors import ImpossibleFactError, PipelineError, PoolDriftedError
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.math.q import Q96
+from pipeline.math.fixed_point import Q96
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
 from pipeline.units import Address, RawAmount, Tick
 from pipeline.venues.uniswap_v3 import LivePool, quote

@@ -5,7 +5,7 @@ import pytest
 from v3_pools import POOL, START_S, begun, minted, swapped
 
 from pipeline.errors import ImpossibleFactError, OutOfRangeError
-from pipeline.math.q import Q96, Q128
+from pipeline.math.fixed_point import Q96, Q128
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import Address, RawAmount, Seconds, Tick
 from pipeline.venues.uniswap_v3 import (

@@ -11,7 +11,7 @@ from pipeline.messages.base import Entry, Message
 from pipeline.messages.events import Paused, WriterStarted
 from pipeline.messages.policy import version_of
 from pipeline.messages.versions import type_and_version, upgrades, version_of_type
-from streams.cli.readable import fields_of
+from streams.cli.record_fields import fields_of
 from streams.kafka import forms
 from streams.kafka.codec import decode_entry, decode_event, decode_intent, decode_output, encode, mark
 from streams.kafka.forms import EntryForm, StrictMessages

@@ -10,7 +10,7 @@ from worlds.lending.chain import LENDING, hedged
 
 from pipeline.messages.policy import Limits, SignersLimits
 from pipeline.messages.sequencer import SequencerFeed
-from streams.cli.wider import wider_than_signers
+from streams.cli.wider_limits import wider_than_signers
 from streams.submit.signer_file import SignerFile
 
 

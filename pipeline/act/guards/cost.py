@@ -9,7 +9,7 @@ from pipeline.venues.registry import need_actions
 
 
 def costs_of(question: Question) -> ForeseenCost | None:
-    """Tell what the whole plan costs, later what a phase does; None where gas has no price."""
+    """Return what the whole plan costs, later what a phase does; None where gas has no price."""
     seen, actions = question.foreseen, need_actions(question.shard, question.policy, question.kind)
     if seen is None:
         limit = sum(each.call.gas_limit for each in question.drafts)
@@ -42,7 +42,7 @@ def cost(question: Question) -> str | None:
 
 
 def _most(question: Question) -> int:
-    """Tell what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
+    """Return what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
 
     Where a step also lets an idle book earn again, it is not a mere step. Units: raw quote. Rounds: down.
     """

@@ -1,4 +1,4 @@
-"""Refuse a phase that follows a price while the chain's sequencer is down, or within the grace period after."""
+"""Guard on the sequencer: refuse a phase that depends on a price while the sequencer is down or within its grace period."""
 
 from pipeline.act.question import Question
 from pipeline.book.sequencer import chain_trouble
@@ -29,7 +29,7 @@ def _needs_no_price(question: Question) -> bool:
 
 
 def _is_in_need(question: Question) -> bool:
-    """Ask whether a book's health is below where its hedge acts: by the venue's own price, as who liquidates it asks."""
+    """Return whether a book's health is below where its hedge acts: by the venue's own price, as who liquidates it asks."""
     policy, venue = question.policy, hedge_venue(question.policy)
     if venue is None or not policy.hedge:
         return False

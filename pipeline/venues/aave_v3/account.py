@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pipeline.state.tables import Tables
 from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3.block_prices import priced_assets
 from pipeline.venues.aave_v3.deployment import AaveDeployment
 from pipeline.venues.aave_v3.forms import (
     AaveAccount,
@@ -23,7 +24,6 @@ from pipeline.venues.aave_v3.interest import linear
 from pipeline.venues.aave_v3.rays import ray_mul
 from pipeline.venues.aave_v3.revisions import rules_of
 from pipeline.venues.aave_v3.rules import AccountData, CollateralTerms, ReserveHolding
-from pipeline.venues.aave_v3.told import priced_assets
 
 
 class MarketTotals(NamedTuple):
@@ -59,7 +59,7 @@ class MarketAt:
         return ray_mul(self._rules.compounded(reserve.borrow_rate_ray, elapsed_s), reserve.borrow_index_ray)
 
     def balance(self, position: AavePosition) -> DisplayedBalance:
-        """Tell what an account has of a reserve, and owes to it. Raises: ImpossibleFactError where it is not followed."""
+        """Return what an account has of a reserve, and owes to it. Raises: ImpossibleFactError where it is not followed."""
         reserve = self._reserve(position.asset)
         return DisplayedBalance(
             asset=position.asset,
@@ -101,7 +101,7 @@ class MarketAt:
         }
 
     def terms(self, account: AaveAccount, asset: Address, reserve_id: int) -> CollateralTerms | None:
-        """Tell what a reserve counts for as an account's collateral; None where it counts for nothing."""
+        """Return what a reserve counts for as an account's collateral; None where it counts for nothing."""
         return self._rules.terms(self._reserve(asset).configuration, reserve_id, account.emode)
 
     def add_up(self, holdings: Mapping[Address, ReserveHolding]) -> AccountData:
@@ -111,7 +111,7 @@ class MarketAt:
     def _holding(
         self, account: AaveAccount, reserve: ReserveTokens, prices: Mapping[Address, int]
     ) -> ReserveHolding:
-        """Tell what counts of a reserve by the account's flags."""
+        """Return what counts of a reserve by the account's flags."""
         configuration = self._reserve(reserve.asset).configuration
         balance = self.balance(position_of(account, reserve.asset))
         is_collateral = bits.is_collateral(account.flags, reserve.reserve_id)
@@ -140,7 +140,7 @@ def position_of(account: AaveAccount, asset: Address) -> AavePosition:
 
 
 def _emode_price(account: AaveAccount, configuration: int, prices: Mapping[Address, int]) -> int:
-    """Tell the price that an e-mode sets for the assets of its category; 0 where it sets none."""
+    """Return the price that an e-mode sets for the assets of its category; 0 where it sets none."""
     source, emode = account.emode_price_source, account.emode
     if source is None or emode is None or bits.emode_category(configuration) != emode.category:
         return 0

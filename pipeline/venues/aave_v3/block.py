@@ -14,6 +14,7 @@ from pipeline.units import Address, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
 from pipeline.venues.aave_v3 import logs
 from pipeline.venues.aave_v3.account import position_of
+from pipeline.venues.aave_v3.block_prices import keep_told
 from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
 from pipeline.venues.aave_v3.forms import (
     AaveAccount,
@@ -28,7 +29,6 @@ from pipeline.venues.aave_v3.forms import (
 )
 from pipeline.venues.aave_v3.revisions import rules_of
 from pipeline.venues.aave_v3.rules import VersionRules
-from pipeline.venues.aave_v3.told import keep_told
 from pipeline.venues.port import Items
 from pipeline.venues.wallet.token_logs import address_of_topic
 
@@ -53,7 +53,7 @@ class AaveBlock:
         self._reserves: dict[str, AaveReserve] = {}
 
     def emits(self, log: RawLog) -> bool:
-        """Ask whether a log comes from the market's contracts."""
+        """Return whether a log comes from the market's contracts."""
         return log.address in (self._at.pool, self._at.configurator) or log.address in self._tokens
 
     def decode(self, log: RawLog) -> Fact | None:

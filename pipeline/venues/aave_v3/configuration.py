@@ -35,32 +35,32 @@ def is_paused(word: int) -> bool:
 
 
 def borrow_cap(word: int) -> int:
-    """Tell how many whole tokens may be owed by all together; 0: any number."""
+    """Return how many whole tokens may be owed by all together; 0: any number."""
     return _bits(word, 80, 36)
 
 
 def supply_cap(word: int) -> int:
-    """Tell how many whole tokens may be supplied by all together; 0: any number."""
+    """Return how many whole tokens may be supplied by all together; 0: any number."""
     return _bits(word, 116, 36)
 
 
 def debt_ceiling(word: int) -> int:
-    """Tell how much may be borrowed on it as an isolated collateral; 0: it is none."""
+    """Return how much may be borrowed on it as an isolated collateral; 0: it is none."""
     return _bits(word, 212, 40)
 
 
 def emode_category(word: int) -> int:
-    """Tell the category of a reserve. 3.0 only: 3.6 keeps maps of reserves with each category."""
+    """Return the category of a reserve. 3.0 only: 3.6 keeps maps of reserves with each category."""
     return _bits(word, 168, 8)
 
 
 def is_borrowing(flags: int, reserve_id: int) -> bool:
-    """Ask whether an account owes to a reserve, or is held to."""
+    """Return whether an account owes to a reserve, or is held to."""
     return bool(flags >> 2 * reserve_id & 1)
 
 
 def is_collateral(flags: int, reserve_id: int) -> bool:
-    """Ask whether what an account has of a reserve counts as its collateral."""
+    """Return whether what an account has of a reserve counts as its collateral."""
     return bool(flags >> 2 * reserve_id + 1 & 1)
 
 

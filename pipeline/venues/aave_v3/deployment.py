@@ -65,6 +65,6 @@ def _hedged(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
 
 
 def is_hedged(policy: Policy, at: AaveDeployment) -> bool:
-    """Ask whether a book is hedged here."""
+    """Return whether a book is hedged here."""
     spec = policy.chain.venue(policy.hedge.venue) if policy.hedge else None
     return spec is not None and spec.has("pool") and spec.contract("pool") == at.pool

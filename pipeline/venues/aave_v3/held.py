@@ -31,7 +31,7 @@ class HeldAccount(HeldItem, frozen=True, kw_only=True):
     """What counts, of all reserves; none where a price is not told."""
 
     def loan(self) -> HeldLoan | None:
-        """Tell what is supplied and owed; None where nothing is owed, or a price is not told."""
+        """Return what is supplied and owed; None where nothing is owed, or a price is not told."""
         if self.data is None or not any(each.debt for each in self.counted):
             return None
         return HeldLoan(assets=self.counted, health_wad=self.data.health_wad)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import MalformedLogError, PipelineError
-from pipeline.hedge.liquidated import pause_liquidated
+from pipeline.hedge.pause_after_liquidation import pause_liquidated
 from pipeline.messages.base import RawLog, TokenAmount
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.loan_alerts import LoanLiquidated
@@ -32,7 +32,7 @@ from pipeline.venues.aave_v3.rays import WAD
 def tell_liquidations(
     shard: Shard, event: BlockSeen, at: AaveDeployment, now: Provenance
 ) -> Iterator[LoanLiquidated]:
-    """Tell each liquidation of a book's account in a block, and pause a live book until its operator says go on."""
+    """Return each liquidation of a book's account in a block, and pause a live book until its operator says go on."""
     books = {policy.owner: policy for policy in policies(shard.tables)}
     for log in event.logs:
         fact = _liquidation(log, at)
@@ -87,7 +87,7 @@ def _tell(where: _Told, policy: Policy, log: RawLog, fact: logs.LiquidationMade)
 def _left(
     shard: Shard, at: AaveDeployment, item: str
 ) -> tuple[list[DisplayedBalance], int | None, AaveTold | None]:
-    """Tell what the account has after the block, and its health; nothing where that is not known."""
+    """Return what the account has after the block, and its health; nothing where that is not known."""
     account = shard.tables.find(item, AaveAccount)
     told = shard.tables.find(aave_told(at.pool), AaveTold)
     if account is None or told is None:

@@ -87,7 +87,7 @@ class AaveInterest(msgspec.Struct, frozen=True):
         return address_of_topic(topic) in self.owners
 
     def brings_items(self, of_block: Sequence[RawLog]) -> bool:
-        """Ask whether something may have to be read before the next block."""
+        """Return whether something may have to be read before the next block."""
         return any(self._brings(log) for log in of_block)
 
     def _brings(self, log: RawLog) -> bool:

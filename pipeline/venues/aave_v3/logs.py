@@ -127,12 +127,12 @@ def _switched(log: RawLog, words: list[int], *, on: bool) -> CollateralSwitched:
 
 
 def _borrowed(log: RawLog, words: list[int]) -> Fact:
-    """Tell of what rate a debt is: asset, owner and referral are indexed, then user, amount, mode and rate."""
+    """Find of what rate a debt is: asset, owner and referral are indexed, then user, amount, mode and rate."""
     return _of_mode(log, asset=words[0], owner=words[1], mode=words[5])
 
 
 def _mode_swapped(log: RawLog, words: list[int]) -> Fact:
-    """Tell of what rate a debt has become: the log has the mode that it had before."""
+    """Find of what rate a debt has become: the log has the mode that it had before."""
     return _of_mode(log, asset=words[0], owner=words[1], mode=3 - words[2])
 
 

@@ -7,7 +7,7 @@ Source: WadRayMath, PercentageMath, MathUtils of Aave V3
 """
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import MAX_UINT256, div_up
+from pipeline.math.fixed_point import MAX_UINT256, div_up
 
 WAD = 10**18
 RAY = 10**27

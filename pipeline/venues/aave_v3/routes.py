@@ -63,7 +63,7 @@ def due_reads(tables: Tables, at: AaveDeployment) -> Iterator[DueRead]:
 
 
 def is_due(tables: Tables, item: str, at: AaveDeployment) -> bool:
-    """Ask whether a reserve is among the due reads."""
+    """Return whether a reserve is among the due reads."""
     if not item.startswith(aave_reserve.under(at.pool)):
         return False
     return any(due.item == item for due in due_reads(tables, at))
@@ -92,7 +92,7 @@ def follow_logs(tables: Tables, event: BlockSeen, at: AaveDeployment) -> None:
 
 
 def brings_all(log: RawLog, at: AaveDeployment, tables: Tables) -> bool:
-    """Ask whether a log says that a configuration has changed, a source of prices, or the bytecode of a contract of the market."""
+    """Return whether a log says that a configuration has changed, a source of prices, or the bytecode of a contract of the market."""
     if log.address == at.configurator:
         return True
     if log.address == at.oracle:

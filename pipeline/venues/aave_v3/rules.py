@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from pipeline.errors import ImpossibleFactError
-from pipeline.math.q import MAX_UINT256
+from pipeline.math.fixed_point import MAX_UINT256
 from pipeline.units import Address, Bps, RawAmount, Seconds
 from pipeline.venues.block_call import BlockCall
 
@@ -70,7 +70,7 @@ class VersionRules(Protocol):
     """
 
     def compounded(self, rate_ray: int, elapsed_s: Seconds, /) -> int:
-        """Tell by what a debt has grown."""
+        """Compute by what a debt has grown."""
 
     def collateral_balance(self, scaled: int, index_ray: int, /) -> RawAmount:
         """Display an aToken balance."""
@@ -79,18 +79,18 @@ class VersionRules(Protocol):
         """Display a balance of the variable debt token."""
 
     def collateral_after(self, scaled: int, change: int, index_ray: int, /) -> int:
-        """Tell the scaled aToken balance after a log."""
+        """Return the scaled aToken balance after a log."""
 
     def debt_after(self, scaled: int, change: int, index_ray: int, /) -> int:
-        """Tell the scaled debt after a log."""
+        """Return the scaled debt after a log."""
 
     def still_borrowing(self, scaled: int, change: int, index_ray: int, /) -> bool:
-        """Ask whether the borrowing flag is set after a change of a debt that was `scaled`."""
+        """Return whether the borrowing flag is set after a change of a debt that was `scaled`."""
 
     def terms(
         self, configuration: int, reserve_id: int, emode: EmodeTerms | None, /
     ) -> CollateralTerms | None:
-        """Tell what a reserve counts for as collateral; None where it does not."""
+        """Return what a reserve counts for as collateral; None where it does not."""
 
     def free_call(self, pool: Address, asset: Address, a_token: Address, /) -> BlockCall:
         """Make the question whose answer is what a reserve still has to lend."""

@@ -9,7 +9,7 @@ from pipeline.errors import ImpossibleFactError
 from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
 from pipeline.venues.aave_v3.interest import compounded_by_second
-from pipeline.venues.aave_v3.questions import BALANCE_OF, about
+from pipeline.venues.aave_v3.one_word_calls import BALANCE_OF, about
 from pipeline.venues.aave_v3.rays import percent_mul, ray_div, ray_mul, wad_div
 from pipeline.venues.aave_v3.rules import (
     NO_DEBT_HEALTH,
@@ -24,7 +24,7 @@ from pipeline.venues.block_call import BlockCall
 
 
 def compounded(rate_ray: int, elapsed_s: Seconds, /) -> int:
-    """Tell by what a debt has grown."""
+    """Compute by what a debt has grown."""
     return compounded_by_second(rate_ray, elapsed_s)
 
 
@@ -39,7 +39,7 @@ def debt_balance(scaled: int, index_ray: int, /) -> RawAmount:
 
 
 def collateral_after(scaled: int, change: int, index_ray: int, /) -> int:
-    """Tell the scaled aToken balance after a log. Rounds: the scaled change half up."""
+    """Return the scaled aToken balance after a log. Rounds: the scaled change half up."""
     moved = ray_div(abs(change), index_ray)
     if change < 0 and moved > scaled:
         raise ImpossibleFactError(f"a log burns {moved} of a scaled balance of {scaled}")
@@ -47,17 +47,17 @@ def collateral_after(scaled: int, change: int, index_ray: int, /) -> int:
 
 
 def debt_after(scaled: int, change: int, index_ray: int, /) -> int:
-    """Tell the scaled debt after a log. Rounds: the scaled change half up."""
+    """Return the scaled debt after a log. Rounds: the scaled change half up."""
     return collateral_after(scaled, change, index_ray)
 
 
 def still_borrowing(scaled: int, change: int, index_ray: int, /) -> bool:
-    """Ask whether the flag is set: unless the whole debt as displayed was paid, even where nothing scaled is left."""
+    """Return whether the flag is set: unless the whole debt as displayed was paid, even where nothing scaled is left."""
     return -change != ray_mul(scaled, index_ray)
 
 
 def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> CollateralTerms | None:
-    """Tell what a reserve counts for: not at all without a threshold, and for no borrowing without a LTV of its own."""
+    """Return what a reserve counts for: not at all without a threshold, and for no borrowing without a LTV of its own."""
     del reserve_id
     ltv_bps, threshold_bps = bits.ltv_bps(configuration), bits.threshold_bps(configuration)
     if not threshold_bps:

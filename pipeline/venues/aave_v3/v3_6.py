@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pipeline.units import Address, Bps, RawAmount, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
 from pipeline.venues.aave_v3.interest import compounded_continuously
-from pipeline.venues.aave_v3.questions import VIRTUAL_BALANCE, about
+from pipeline.venues.aave_v3.one_word_calls import VIRTUAL_BALANCE, about
 from pipeline.venues.aave_v3.rays import (
     PERCENT,
     mul_div_ceil,
@@ -33,7 +33,7 @@ from pipeline.venues.block_call import BlockCall
 
 
 def compounded(rate_ray: int, elapsed_s: Seconds, /) -> int:
-    """Tell by what a debt has grown."""
+    """Compute by what a debt has grown."""
     return compounded_continuously(rate_ray, elapsed_s)
 
 
@@ -48,22 +48,22 @@ def debt_balance(scaled: int, index_ray: int, /) -> RawAmount:
 
 
 def collateral_after(scaled: int, change: int, index_ray: int, /) -> int:
-    """Tell the scaled aToken balance after a log: the only one that displays as the log says."""
+    """Return the scaled aToken balance after a log: the only one that displays as the log says."""
     return ray_div_ceil(displayed_after(ray_mul_floor(scaled, index_ray), change), index_ray)
 
 
 def debt_after(scaled: int, change: int, index_ray: int, /) -> int:
-    """Tell the scaled debt after a log: the only one that displays as the log says."""
+    """Return the scaled debt after a log: the only one that displays as the log says."""
     return ray_div_floor(displayed_after(ray_mul_ceil(scaled, index_ray), change), index_ray)
 
 
 def still_borrowing(scaled: int, change: int, index_ray: int, /) -> bool:
-    """Ask whether the flag is set: it is while anything scaled is left."""
+    """Return whether the flag is set: it is while anything scaled is left."""
     return debt_after(scaled, change, index_ray) != 0
 
 
 def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> CollateralTerms | None:
-    """Tell what a reserve counts for: as the category has it where its map has the reserve."""
+    """Return what a reserve counts for: as the category has it where its map has the reserve."""
     if emode is None or not emode.collateral_map >> reserve_id & 1:
         return CollateralTerms(bits.ltv_bps(configuration), bits.threshold_bps(configuration))
     if emode.ltv_zero_map >> reserve_id & 1:

@@ -13,7 +13,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import BookId
-from pipeline.venues.aave_v3 import held, log_filter, reads, routes, told
+from pipeline.venues.aave_v3 import block_prices, held, log_filter, reads, routes
 from pipeline.venues.aave_v3.act.hedge import AaveHedge
 from pipeline.venues.aave_v3.block import AaveBlock
 from pipeline.venues.aave_v3.deployment import CONTRACTS, deployment_of
@@ -58,7 +58,7 @@ class AaveV3(NoPools):
         return routes.due_reads(tables, self._at)
 
     def is_due(self, tables: Tables, item: str) -> bool:
-        """Ask whether a reserve must be read."""
+        """Return whether a reserve must be read."""
         return routes.is_due(tables, item, self._at)
 
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
@@ -83,7 +83,7 @@ class AaveV3(NoPools):
         return key if key.startswith(begins) else None
 
     def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
-        """Say that an account concerns the books that name it, and a reserve any book."""
+        """Report that an account concerns the books that name it, and a reserve any book."""
         del tables, key
         return None
 
@@ -98,7 +98,7 @@ class AaveV3(NoPools):
         return []
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Tell the liquidations of books' accounts."""
+        """Return the liquidations of books' accounts."""
         return tell_liquidations(shard, event, self._at, now)
 
     # -------------------------------------------------------------- logs and reads
@@ -108,15 +108,15 @@ class AaveV3(NoPools):
 
     def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
         """List the oracle's prices that an account's health follows from."""
-        return told.block_calls(tables, self._at)
+        return block_prices.block_calls(tables, self._at)
 
     def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
         """Keep a block's time and the oracle's prices."""
-        told.keep_told(tables, self._at, block.timestamp_s, answers)
+        block_prices.keep_told(tables, self._at, block.timestamp_s, answers)
 
     def writes_time(self, tables: Tables) -> bool:
-        """Tell that a block's time is kept while an account has anything there, or a book is hedged: interest grows with it."""
-        return told.is_used(tables, self._at)
+        """Report that a block's time is kept while an account has anything there, or a book is hedged: interest grows with it."""
+        return block_prices.is_used(tables, self._at)
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> AaveBlock:
         """Open a block's working copies."""
@@ -141,7 +141,7 @@ class AaveV3(NoPools):
 
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the account where the last block did not tell a price that its health follows from."""
-        if told.unpriced(shard.tables, self._at, policy):
+        if block_prices.unpriced(shard.tables, self._at, policy):
             yield aave_account(self._at.pool, policy.owner)
 
     def watched(self, policy: Policy) -> Iterator[str]:

@@ -33,9 +33,9 @@ from pipeline.venues.hedging.goal import (
     terms_of,
 )
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
+from pipeline.venues.hedging.hedge_view import show_hedge
 from pipeline.venues.hedging.joint import change_of, find_joint, stock_after
 from pipeline.venues.hedging.phase_sizes import size_phase
-from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
 
 
@@ -70,16 +70,16 @@ class HedgeActions(MissesNoFees):
         return (*self._trading.grants(shard, policy), *self._venue.grants(policy))
 
     def aim(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeAim:
-        """Tell ratio and band at a block. Raises: PipelineError where the position is not known."""
+        """Return ratio and band at a block. Raises: PipelineError where the position is not known."""
         return aim_of(self._places, shard, policy, stock)
 
     def target(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeTarget | None:
-        """Tell where the net exposure is to go; None where it is within its band. Raises: PipelineError where the position is not known."""
+        """Find where the net exposure is to go; None where it is within its band. Raises: PipelineError where the position is not known."""
         held = self._venue.position(shard, policy)
         return target_of(need_hedge(policy), self.aim(shard, policy, stock), stock.base_amount, held)
 
     def left_open(self, shard: Shard, policy: Policy) -> bool:
-        """Ask whether the last plan left a leg without its trade that is to be taken back. Raises: PipelineError."""
+        """Return whether the last plan left a leg without its trade that is to be taken back. Raises: PipelineError."""
         if not is_left_open(shard, policy):
             return False
         held, wallet = self._venue.position(shard, policy), in_wallet(shard, policy, "take_back")
@@ -87,13 +87,13 @@ class HedgeActions(MissesNoFees):
         return bool(min(held.size, wallet.base) or missing)
 
     def goes_with_range(self, shard: Shard, policy: Policy, moved: Stock) -> bool:
-        """Ask whether a re-range would leave the net exposure outside its band, so that both are to go together. Raises: PipelineError."""
+        """Return whether a re-range would leave the net exposure outside its band, so that both are to go together. Raises: PipelineError."""
         if is_left_open(shard, policy) or took_back(shard, policy):
             return False
         return find_joint(self._places, shard, policy, moved) is not None
 
     def change_with_range(self, shard: Shard, policy: Policy, moved: Stock) -> tuple[HedgeChange, Stock]:
-        """Tell what a re-range's plan changes at the hedge's venue, and what the book has besides once that is done.
+        """Return what a re-range's plan changes at the hedge's venue, and what the book has besides once that is done.
 
         Raises: HedgeError where it would change nothing, PipelineError.
         """
@@ -104,20 +104,20 @@ class HedgeActions(MissesNoFees):
         return change, stock_after(policy, moved, change)
 
     def compensates_after_s(self, policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
-        """Tell after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
+        """Compute after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
         return compensates_after_s(policy, goal, phase)
 
     def shown(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeShown:
-        """Tell how the hedge stands. Raises: PipelineError where the position is not known."""
+        """Return how the hedge stands. Raises: PipelineError where the position is not known."""
         return show_hedge(self._places, shard, policy, stock)
 
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Ask whether it secures what is owed, ends the hedge, or takes a leg back."""
+        """Return whether it secures what is owed, ends the hedge, or takes a leg back."""
         return terms_of(goal).move in URGENT_MOVES | {"take_back"}
 
     def secures(self, goal: Goal) -> bool:
-        """Ask whether it is for low health."""
+        """Return whether it is for low health."""
         return terms_of(goal).move in AT_ONCE
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
@@ -197,7 +197,7 @@ class HedgeActions(MissesNoFees):
         return ()
 
     def trade_cost(self, question: Question) -> TradeCost:
-        """Tell what the sale or the purchase costs."""
+        """Return what the sale or the purchase costs."""
         return self._trading.trade_cost(with_trades_alone(question, self._trades))
 
     def _sizing(
@@ -208,9 +208,9 @@ class HedgeActions(MissesNoFees):
 
     # -------------------------------------------------------------- what a plan has cost
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
-        """Tell the trades' reference price."""
+        """Return the trades' reference price."""
         return self._trading.mean_price(shard, policy, now_s)
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
-        """Tell what a trade took and gave."""
+        """Return what a trade took and gave."""
         return self._trading.paid_and_got(shard, swap)

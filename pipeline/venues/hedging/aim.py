@@ -18,7 +18,7 @@ _PPM_PER_BPS = 100
 
 
 def aim_of(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> HedgeAim:
-    """Tell ratio and band at a block. Raises: PipelineError where the position is not known."""
+    """Return ratio and band at a block. Raises: PipelineError where the position is not known."""
     hedge, held = need_hedge(policy), at.venue.position(shard, policy)
     ratio_bps, band = hedge.ratio_bps, hedge.band
     if hedge.auto:
@@ -33,13 +33,13 @@ def aim_of(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> Hedge
 
 
 def sigma_ppm(shard: Shard, policy: Policy, auto: AutoRatio) -> int:
-    """Tell the volatility by which a ratio is chosen: the calibrated one, else the policy's. Units: millionths per square root of a year."""
+    """Return the volatility by which a ratio is chosen: the calibrated one, else the policy's. Units: millionths per square root of a year."""
     found = shard.tables.find(keys.volatility(policy.book), CalibratedVolatility)
     return (found.sigma_ppm if found is not None else None) or auto.volatility_bps * _PPM_PER_BPS
 
 
 def security_of(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock, held: HedgePosition) -> Security:
-    """Tell what stands behind a book's hedge: its collateral and the wallet's quote, without what the debt is worth. Rounds: down."""
+    """Return what stands behind a book's hedge: its collateral and the wallet's quote, without what the debt is worth. Rounds: down."""
     hedge, quote = need_hedge(policy), in_wallet(shard, policy, "close").quote
     own = held.collateral + quote - stock.base_price.value(held.size)
     return Security(

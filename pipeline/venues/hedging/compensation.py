@@ -18,13 +18,13 @@ _OPEN_AT: frozenset[tuple[HedgeMove, Phase]] = frozenset(
 
 
 def compensates_after_s(policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
-    """Tell after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
+    """Compute after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
     after_s = need_hedge(policy).compensate_after_s
     return after_s if after_s and (terms_of(goal).move, phase) in _OPEN_AT else None
 
 
 def is_left_open(shard: Shard, policy: Policy) -> bool:
-    """Ask whether a book's last plan ended at such a phase, or takes one back and has not come to its end."""
+    """Return whether a book's last plan ended at such a phase, or takes one back and has not come to its end."""
     plan = _last_step(shard, policy)
     if not need_hedge(policy).compensate_after_s or plan is None:
         return False
@@ -36,7 +36,7 @@ def is_left_open(shard: Shard, policy: Policy) -> bool:
 
 
 def took_back(shard: Shard, policy: Policy) -> bool:
-    """Ask whether a book's last plan took a leg back: until the hedge has rested nothing is borrowed again."""
+    """Return whether a book's last plan took a leg back: until the hedge has rested nothing is borrowed again."""
     plan = _last_step(shard, policy)
     return plan is not None and _takes_back(plan)
 

@@ -63,7 +63,7 @@ class _Sources:
         self.owed = self._sizing.held.size
 
     def wallet_suffices(self) -> bool:
-        """Ask whether the wallet alone brings health back to where the hedge acts."""
+        """Return whether the wallet alone brings health back to where the hedge acts."""
         repaid, supplied = self._from_wallet()
         change = HedgeChange(size=-repaid, collateral=supplied)
         health_bps = self._at.venue.health_after(self._shard, self._policy, change)
@@ -75,11 +75,11 @@ class _Sources:
         return self._price.value(repaid) + supplied
 
     def free_collateral(self) -> int:
-        """Tell the collateral that health does not rest on."""
+        """Return the collateral that health does not rest on."""
         return self._sizing.withdrawn_free(self._terms).amount
 
     def position(self) -> int:
-        """Tell the collateral that may be withdrawn at once, or value what an order would take off the size."""
+        """Return the collateral that may be withdrawn at once, or value what an order would take off the size."""
         if "decrease" not in names_of(self._at.venue, "deleverage"):
             return self._sizing.withdrawn_to_repay(self._terms).amount
         if self._sizing.held.waits:

@@ -33,7 +33,7 @@ class ForeseenHedge(Foreseen, frozen=True, kw_only=True):
     off_after_bps: int
 
     def deviations(self, policy: Policy) -> tuple[int, int]:
-        """Tell how far the net exposure is and would be from where a step is to end."""
+        """Return how far the net exposure is and would be from where a step is to end."""
         del policy
         return self.off_before_bps, self.off_after_bps
 
@@ -58,7 +58,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
         return next((each.trade for each in self.done.values() if each.trade is not None), None)
 
     def amount(self, step: Step) -> int:
-        """Tell what a step moves."""
+        """Return what a step moves."""
         return self.done[step].amount if step in self.done else 0
 
 
@@ -191,7 +191,7 @@ def gas_of(at: HedgePlaces, done: dict[Step, Sized]) -> tuple[int, int, int]:
 
 
 def _gas_of(at: HedgePlaces, step: Step, sized: Sized) -> tuple[int, int, int]:
-    """Tell a step's limit, what it usually uses, and its transactions."""
+    """Return a step's limit, what it usually uses, and its transactions."""
     if sized.freed is not None and at.freeing is not None:
         freed = sized.freed
         return freed.gas_limit, at.freeing.usual_gas * freed.transactions, freed.transactions
@@ -200,7 +200,7 @@ def _gas_of(at: HedgePlaces, step: Step, sized: Sized) -> tuple[int, int, int]:
 
 
 def _off(held: HedgePosition, policy: Policy, aim: HedgeAim, net: int, made: _Plan) -> tuple[int, int]:
-    """Tell how far the net exposure is, and would be, from where steps end, in bps of all base."""
+    """Return how far the net exposure is, and would be, from where steps end, in bps of all base."""
     hedge, base = need_hedge(policy), max(net + held.size, 1)
     if made.terms.move not in {"up", "down"}:
         return 1, 0

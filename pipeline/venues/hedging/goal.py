@@ -54,7 +54,7 @@ def need_hedge(policy: Policy) -> Hedge:
 
 
 def in_wallet(shard: Shard, policy: Policy, move: HedgeMove) -> InWallet:
-    """Tell what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge.
+    """Return what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge.
 
     Where health is low, or the hedge ends, all of the base may be used.
     """
@@ -78,7 +78,7 @@ class Secured:
         self._done = done or HedgeChange()
 
     def is_safe(self, change: HedgeChange) -> bool:
-        """Ask whether health is at the floor after a change and after the gap, the venue takes it, and it costs no more than it may."""
+        """Return whether health is at the floor after a change and after the gap, the venue takes it, and it costs no more than it may."""
         whole = self._done.with_more(change)
         return self.is_healthy(change) and self._is_taken(whole) and self._is_cheap(whole)
 
@@ -92,17 +92,17 @@ class Secured:
         return carry is not None and carry <= self._hedge.most_carry_bps
 
     def is_healthy(self, change: HedgeChange) -> bool:
-        """Ask whether health is at the floor after a change, and after the base's price has risen by the gap."""
+        """Return whether health is at the floor after a change, and after the base's price has risen by the gap."""
         whole = self._done.with_more(change)
         health = self._venue.health_after(self._shard, self._policy, whole, base_up_bps=self._hedge.gap_bps)
         return health is None or health >= self._hedge.floor_bps
 
     def most_supplied(self, most: int) -> int:
-        """Tell how much of an amount of collateral the venue takes."""
+        """Return how much of an amount of collateral the venue takes."""
         return self._most_taken(most, lambda more: HedgeChange(collateral=more))
 
     def most_withdrawn(self, most: int) -> int:
-        """Tell how much of an amount of collateral the venue pays out."""
+        """Return how much of an amount of collateral the venue pays out."""
         return self._most_taken(most, lambda less: HedgeChange(collateral=-less))
 
     def _most_taken(self, most: int, change: Callable[[int], HedgeChange]) -> int:
@@ -112,7 +112,7 @@ class Secured:
         return refused - 1
 
     def why_no_more(self, size: int, collateral: int) -> str:
-        """Say what keeps the position from growing by an amount on added collateral."""
+        """Describe what keeps the position from growing by an amount on added collateral."""
         change = self._done.with_more(HedgeChange(size=size, collateral=collateral))
         found = self._venue.unfit(self._shard, self._policy, change)
         if found is not None:
@@ -147,7 +147,7 @@ class Secured:
         return RawAmount(worst - 1)
 
     def free_of(self, held: HedgePosition) -> RawAmount:
-        """Tell how much collateral may be taken back with a spare part left in place. Rounds: down."""
+        """Return how much collateral may be taken back with a spare part left in place. Rounds: down."""
         if not held.size:
             return held.collateral
         if not held.collateral:

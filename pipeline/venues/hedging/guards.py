@@ -87,7 +87,7 @@ class HedgeGuards:
         return {**unfit, "carry": self._carry, "debt": self._debt, "health": self._health}
 
     def _follows_its_price(self, question: Question) -> bool:
-        """Ask whether health becomes worse, which must not follow from a wrong price. What was borrowed is sold all the same."""
+        """Return whether health becomes worse, which must not follow from a wrong price. What was borrowed is sold all the same."""
         worse = (change.size > 0 or change.collateral < 0 for change in self._changes(question))
         return not question.is_urgent and any(worse)
 

@@ -82,13 +82,13 @@ def find_joint(at: HedgePlaces, shard: Shard, policy: Policy, moved: Stock) -> J
 
 
 def _lends(venue: HedgeVenue) -> bool:
-    """Ask whether a venue gives base for a larger position and takes it back for a smaller one: an order there is none of it."""
+    """Return whether a venue gives base for a larger position and takes it back for a smaller one: an order there is none of it."""
     own = {each.name for move in _MOVES for each in venue.phases(move)}
     return {"supply", "borrow", "repay"} <= own
 
 
 def _taken(venue: HedgeVenue, shard: Shard, policy: Policy, moved: Stock, more: int) -> int:
-    """Tell what of a change the venue takes: nothing where the range is not to wait for it, or for its price."""
+    """Return what of a change the venue takes: nothing where the range is not to wait for it, or for its price."""
     if venue.unfit(shard, policy, HedgeChange(size=min(more, 0))) is not None:
         return 0
     if more < 0:
@@ -105,19 +105,19 @@ class _Book:
         self._price = moved.prices[policy.base]
 
     def long(self, more: int, collateral: int) -> int:
-        """Tell all base, at the target share, of the value that is left when so much more is borrowed and so much is supplied. Rounds: down."""
+        """Return all base, at the target share, of the value that is left when so much more is borrowed and so much is supplied. Rounds: down."""
         borrowed = self._price.value(abs(more)) * (1 if more > 0 else -1)
         value = self._moved.value_quote + borrowed - collateral
         share = self._policy.strategy.target_share_bps
         return max(value, 0) * share * self._price.denominator // (WHOLE_BPS * self._price.numerator)
 
     def wanted(self, more: int, collateral: int) -> int:
-        """Tell what is to be owed of that."""
+        """Return what is to be owed of that."""
         long = self.long(more, collateral)
         return long - centre_of(need_hedge(self._policy), long, self._ratio_bps)
 
     def most(self) -> int:
-        """Tell all of the book's value in base. Rounds: down."""
+        """Return all of the book's value in base. Rounds: down."""
         return self._moved.value_quote * self._price.denominator // self._price.numerator
 
 
@@ -137,7 +137,7 @@ def amount_of(venue: HedgeVenue, shard: Shard, policy: Policy, terms: JointTerms
 
 
 def change_of(venue: HedgeVenue, shard: Shard, policy: Policy, terms: JointTerms) -> HedgeChange:
-    """Tell what the hedge's part comes to at once: what of it is borrowed and supplied, or repaid."""
+    """Return what the hedge's part comes to at once: what of it is borrowed and supplied, or repaid."""
     more = terms.owed - venue.position(shard, policy).size
     if more <= 0:
         return HedgeChange(size=more)
@@ -164,7 +164,7 @@ def as_if_done(shard: Shard, policy: Policy, moved: Stock, change: HedgeChange) 
 
 
 def stock_after(policy: Policy, moved: Stock, change: HedgeChange) -> Stock:
-    """Tell what a book has besides what is at the hedge's venue once a change is made there, `moved` being what it has now."""
+    """Return what a book has besides what is at the hedge's venue once a change is made there, `moved` being what it has now."""
     base = moved.base_amount + change.size
     base_value = moved.prices[policy.base].value(base)
     value = moved.value_quote - moved.base_value_quote + base_value - change.collateral

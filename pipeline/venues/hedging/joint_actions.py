@@ -77,7 +77,7 @@ class JointActions:
 
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Say that none is."""
+        """Report that none is."""
         del goal
         return False
 
@@ -122,7 +122,7 @@ class JointActions:
         return ForeseenJoint(ranges=seen, change=change, **fields)
 
     def _places(self) -> HedgePlaces:
-        """Tell where the position and the trades are. Raises: HedgeError where nothing is traded at the ranges' venue."""
+        """Find where the position and the trades are. Raises: HedgeError where nothing is traded at the ranges' venue."""
         if self._ranges.trades is None:
             raise HedgeError("nothing is traded where the book's ranges are")
         return HedgePlaces(self._venue, self._ranges.trades)
@@ -169,34 +169,34 @@ class JointActions:
         return self._ranges.draft_behind(shard, policy, _range(goal), market, first)
 
     def trade_cost(self, question: Question) -> TradeCost:
-        """Tell what the range's trade costs."""
+        """Return what the range's trade costs."""
         return self._ranges.trade_cost(_of_ranges(question))
 
     # -------------------------------------------------------------- what waiting misses, what a plan has cost
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
-        """Tell the range's."""
+        """Return the range's."""
         return self._ranges.paid_so_far(shard, policy)
 
     def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
-        """Tell the range's."""
+        """Return the range's."""
         return self._ranges.missed_fees(shard, policy, _range(goal), since, stock)
 
     def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
-        """Tell the range's."""
+        """Return the range's."""
         return self._ranges.outside(shard, policy, _range(goal))
 
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Tell the range's."""
+        """Return the range's."""
         return self._ranges.fees_earned(shard, policy, outside)
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
-        """Tell the range's reference price."""
+        """Return the range's reference price."""
         return self._ranges.mean_price(shard, policy, now_s)
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
-        """Tell what the trade took and gave."""
+        """Return what the trade took and gave."""
         return self._ranges.paid_and_got(shard, swap)
 
 

@@ -29,7 +29,7 @@ def increased(sizing: Sizing, terms: HedgeTerms) -> Sized:
 
 
 def more_wanted(sizing: Sizing, terms: HedgeTerms) -> int:
-    """Tell what brings the net exposure down to where it is to end; 0 where it is there. Rounds: down to a step.
+    """Return what brings the net exposure down to where it is to end; 0 where it is there. Rounds: down to a step.
 
     Raises: HedgeError where it is less than a step; UnsettledOrderError.
     """
@@ -98,7 +98,7 @@ def _number(order: Order | None) -> str:
 
 
 def _is_wanted(sizing: Sizing, terms: HedgeTerms) -> bool:
-    """Ask whether a step or more of what the move is for is left."""
+    """Return whether a step or more of what the move is for is left."""
     match terms.move:
         case "up":
             return sizing.net - terms.net_base >= sizing.step

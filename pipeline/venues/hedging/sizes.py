@@ -173,7 +173,7 @@ class Sizing:
         return Sized(amount=trade.base, trade=trade)
 
     def _costs(self, trade: Trade) -> RawAmount:
-        """Tell what a purchase may come to by the time that it is mined: the wallet must have that, or it reverts."""
+        """Return what a purchase may come to by the time that it is mined: the wallet must have that, or it reverts."""
         return most_of_quote(trade.quote, self._policy.limits.swap_tolerance_bps)
 
     def repaid_to_close(self, terms: HedgeTerms) -> Sized:
@@ -256,12 +256,12 @@ class Sizing:
 
 
 def _exchanged(done: Iterable[Sized]) -> tuple[int, int]:
-    """Tell which base purchases brought, and what quote they took."""
+    """Return which base purchases brought, and what quote they took."""
     trades = [each.trade for each in done if each.trade is not None]
     return sum(each.base for each in trades), sum(each.quote for each in trades)
 
 
 def _freed(done: Iterable[Sized]) -> tuple[int, int]:
-    """Tell what base and quote came out of the book's ranges."""
+    """Return what base and quote came out of the book's ranges."""
     found = [each.freed for each in done if each.freed is not None]
     return sum(each.base for each in found), sum(each.quote for each in found)

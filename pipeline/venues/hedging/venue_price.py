@@ -9,7 +9,7 @@ from pipeline.venues.hedging.goal import need_hedge
 
 
 def why_far(venue: HedgeVenue, shard: Shard, policy: Policy, reference: Price) -> str | None:
-    """Say why the venue's price of the base is too far from a reference; None: it is near. Raises: PipelineError."""
+    """Explain why the venue's price of the base is too far from a reference; None: it is near. Raises: PipelineError."""
     most = need_hedge(policy).oracle_within_bps
     own = venue.base_price(shard, policy)
     if own is None:
@@ -19,7 +19,7 @@ def why_far(venue: HedgeVenue, shard: Shard, policy: Policy, reference: Price) -
 
 
 def why_old(venue: HedgeVenue, shard: Shard, policy: Policy) -> str | None:
-    """Say why the venue's price is too old; None: it is not, or its age is not known. Raises: PipelineError."""
+    """Explain why the venue's price is too old; None: it is not, or its age is not known. Raises: PipelineError."""
     age_s, most_s = venue.price_age_s(shard, policy), need_hedge(policy).oracle_age_s
     if age_s is None or age_s <= most_s:
         return None
@@ -27,6 +27,6 @@ def why_old(venue: HedgeVenue, shard: Shard, policy: Policy) -> str | None:
 
 
 def _apart_bps(price: Price, reference: Price) -> int:
-    """Tell how far a price is from a reference, as a share of that. Rounds: up."""
+    """Return how far a price is from a reference, as a share of that. Rounds: up."""
     theirs, ours = price.numerator * reference.denominator, reference.numerator * price.denominator
     return -(-abs(theirs - ours) * WHOLE_BPS // ours)

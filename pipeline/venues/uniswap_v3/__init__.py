@@ -1,7 +1,7 @@
 """Uniswap V3, bit for bit: its logs, pools, NFTs and time-weighted prices."""
 
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.live_pool import LivePool
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, decode_manager_log
 from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.venues.uniswap_v3.position import apply_manager_fact, collectable, fees_alone, in_range

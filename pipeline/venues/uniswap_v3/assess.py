@@ -55,7 +55,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
         return RawAmount(principal0 + fees0), RawAmount(principal1 + fees1)
 
     def liquidity_range(self) -> LiquidityRange | None:
-        """Tell on which range its holdings change with the price; None where it has no liquidity."""
+        """Find on which range its holdings change with the price; None where it has no liquidity."""
         if not self.provides_liquidity:
             return None
         return LiquidityRange(
@@ -67,7 +67,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
         )
 
     def terms(self) -> Terms:
-        """Tell its number, its pool, its range and its liquidity."""
+        """Return its number, its pool, its range and its liquidity."""
         (_, token_id), held = keys.position.parse(self.item), self.position
         own = PositionTerms(
             token_id=token_id,
@@ -163,7 +163,7 @@ def _measure_if_possible(shard: Shard, item: str, position: NftPosition) -> Held
 
 
 def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tuple[object, ...]:
-    """Tell what the worth of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
+    """Return what the worth of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
     pools, groups = _follows_from(tables, policy, at)
     return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
 
@@ -206,7 +206,7 @@ def held_nft(shard: Shard, key: str, position: NftPosition) -> HeldNft:
 
 
 def _matters(pool: Pool | None, position: NftPosition) -> object:
-    """Tell what of its pool an NFT's worth follows from: in range all of it, else on which side of the range the price is.
+    """Return what of its pool an NFT's worth follows from: in range all of it, else on which side of the range the price is.
 
     Beyond a range the amounts no longer follow the price, and fees no longer grow: growth inside is the difference of the ticks' own.
     """

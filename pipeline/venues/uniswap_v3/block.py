@@ -23,7 +23,7 @@ from pipeline.venues.uniswap_v3.forms.facts import (
     PoolFact,
     Swapped,
 )
-from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.live_pool import LivePool
 from pipeline.venues.uniswap_v3.manager_logs import decode_manager_log, token_id_of
 from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
@@ -47,7 +47,7 @@ class UniswapV3Block:
         self._positions: dict[str, NftPosition | None] = {}
 
     def emits(self, log: RawLog) -> bool:
-        """Ask whether a followed pool or the position manager emitted a log."""
+        """Return whether a followed pool or the position manager emitted a log."""
         return log.address in self._pools or log.address == self._manager
 
     def decode(self, log: RawLog) -> Fact | None:

@@ -41,7 +41,7 @@ def deployment_of(spec: VenueSpec) -> UniswapV3Deployment:
 
 
 def acting_deployment(policy: Policy) -> UniswapV3Deployment:
-    """Give the deployment on which a book acts: that of its reference pool.
+    """Return the deployment on which a book acts: that of its reference pool.
 
     Raises: ImpossibleFactError where the chain's profile does not name it.
     """

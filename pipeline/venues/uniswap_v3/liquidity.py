@@ -3,13 +3,13 @@
 import msgspec
 
 from pipeline.math.amounts import range_amounts
+from pipeline.math.fixed_point import MAX_UINT128
 from pipeline.math.growth import fees_since
-from pipeline.math.q import MAX_UINT128
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, max_liquidity_per_tick
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 from pipeline.venues.uniswap_v3.forms.entries import PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.forms.facts import Burned, Collected, Minted
-from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
+from pipeline.venues.uniswap_v3.working_pool import WorkingPool, drifted, impossible
 
 
 def replay_mint(pool: WorkingPool, mint: Minted, timestamp_s: int) -> None:

@@ -53,7 +53,7 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
         return concerns
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
-        """Ask whether NFTs change hands."""
+        """Return whether NFTs change hands."""
         return any(log.address == self.manager and log.topics[0] == TRANSFER_TOPIC for log in logs)
 
 

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import wrap_int, wrap_uint
+from pipeline.math.fixed_point import wrap_int, wrap_uint
 from pipeline.units import Liquidity, Seconds, Tick
 from pipeline.venues.uniswap_v3.forms.entries import OracleSlot
 
@@ -41,7 +41,7 @@ def next_slot(last: OracleSlot, timestamp_s: int, tick: Tick, liquidity: Liquidi
 
 
 def next_place(index: int, cardinality: int, cardinality_next: int) -> tuple[int, int]:
-    """Tell the (index, cardinality) of the next write: the ring widens when it comes to its end.
+    """Return the (index, cardinality) of the next write: the ring widens when it comes to its end.
 
     Source: v3-core Oracle.write
     """
@@ -60,7 +60,7 @@ def observe_slots(
     tick: Tick,
     liquidity: Liquidity,
 ) -> tuple[int, int]:
-    """Tell (tick cumulative, seconds per liquidity) as they were `seconds_ago`.
+    """Return (tick cumulative, seconds per liquidity) as they were `seconds_ago`.
 
     Rounds: seconds per liquidity between two slots down; the tick needs none.
     Raises: OutOfRangeError where the ring does not reach back so far.

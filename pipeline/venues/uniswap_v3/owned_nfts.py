@@ -21,7 +21,7 @@ def owned_nfts(tables: Tables, manager: Address, owner: Address) -> Sequence[tup
 
 
 def counted_nfts(tables: Tables, manager: Address) -> "CountedNfts":
-    """Give the NFTs of a deployment as the entries stand now."""
+    """Return the NFTs of a deployment as the entries stand now."""
     name = own_keys.owned_nfts(manager)
     kept = tables.derived(name, (), lambda: CountedNfts(tables, manager))
     listed_under = keys.position.under(manager), keys.gift.family, keys.adopted.family

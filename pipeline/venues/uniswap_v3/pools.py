@@ -7,7 +7,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, Pool, PoolPosition, TickInfo
-from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.live_pool import LivePool
 
 
 def live_pool(shard: Shard, address: Address) -> LivePool | None:

@@ -9,8 +9,8 @@ from typing import assert_never
 import msgspec
 
 from pipeline.errors import ImpossibleFactError
+from pipeline.math.fixed_point import MAX_UINT128
 from pipeline.math.growth import fees_since, growth_inside
-from pipeline.math.q import MAX_UINT128
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.forms.facts import (
@@ -53,7 +53,7 @@ def collectable(
     position: NftPosition,
     pool_position: PoolPosition,
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell what a `collect` of everything would pay now.
+    """Return what a `collect` of everything would pay now.
 
     Units:  raw token0, raw token1.
     Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
@@ -68,7 +68,7 @@ def owed_now(
     position: NftPosition,
     pool_position: PoolPosition,
 ) -> tuple[Owed, Owed]:
-    """Tell what the manager owes an NFT, and what the pool holds for its range.
+    """Return what the manager owes an NFT, and what the pool holds for its range.
 
     Both after a virtual poke if the NFT has liquidity, as stored if it has none (then the ticks may be None).
 
@@ -84,7 +84,7 @@ def owed_now(
 
 
 def paid_of(owed: Owed, held: Owed) -> Owed:
-    """Tell what a `collect` of everything would pay: no more than is owed, and no more than is there."""
+    """Return what a `collect` of everything would pay: no more than is owed, and no more than is there."""
     return min(owed[0], held[0]), min(owed[1], held[1])
 
 
@@ -108,7 +108,7 @@ def fees_alone(paid: tuple[RawAmount, RawAmount], position: NftPosition) -> tupl
 
 
 def in_range(tick: Tick, lower: Tick, upper: Tick) -> bool:
-    """Tell whether a range earns at a tick: lower <= tick < upper."""
+    """Return whether a range earns at a tick: lower <= tick < upper."""
     return lower <= tick < upper
 
 

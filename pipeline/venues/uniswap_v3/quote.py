@@ -4,7 +4,7 @@ import msgspec
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.bitmap import stop_above, stop_below
-from pipeline.math.q import MAX_UINT128
+from pipeline.math.fixed_point import MAX_UINT128
 from pipeline.math.swap_step import SwapStep, step_with_input, step_with_output
 from pipeline.math.ticks import (
     MAX_SQRT_PRICE_X96,
@@ -13,7 +13,7 @@ from pipeline.math.ticks import (
     tick_at_sqrt_price,
 )
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
-from pipeline.venues.uniswap_v3.working import WorkingPool
+from pipeline.venues.uniswap_v3.working_pool import WorkingPool
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ def _check(pool: WorkingPool, amount: RawAmount, limit_x96: SqrtPriceX96, *, dow
 
 
 def _sides(step: SwapStep, *, exact_input: bool) -> tuple[int, int]:
-    """Tell what a step took of the amount that was specified, and of the other."""
+    """Return what a step took of the amount that was specified, and of the other."""
     paid = step.amount_in + step.fee
     return (paid, step.amount_out) if exact_input else (step.amount_out, paid)
 

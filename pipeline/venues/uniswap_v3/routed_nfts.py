@@ -26,7 +26,7 @@ _MADE_OF = (
 
 
 def routed_nfts(tables: Tables, at: UniswapV3Deployment) -> "RoutedNfts":
-    """Give the NFTs of a deployment as the entries stand now."""
+    """Return the NFTs of a deployment as the entries stand now."""
     name = own_keys.routed_nfts(at.name, at.manager)
     kept = tables.derived(name, (), lambda: RoutedNfts(tables, at))
     kept.update(tables.written(name, *_MADE_OF))
@@ -52,7 +52,7 @@ class RoutedNfts:
         self._due: dict[BookId, InKeyOrder[DueRead]] = {}
 
     def counted(self, owner: Address) -> Mapping[str, Route]:
-        """Give the NFTs that an owner's book counts, by item in the items' order: all but those that are set apart."""
+        """Return the NFTs that an owner's book counts, by item in the items' order: all but those that are set apart."""
         return self._counted.get(owner, {})
 
     def due(self, book: BookId) -> Iterator[DueRead]:
@@ -60,7 +60,7 @@ class RoutedNfts:
         yield from self._due.get(book, {}).values()
 
     def is_due(self, item: str) -> bool:
-        """Ask whether an NFT is due for any book."""
+        """Return whether an NFT is due for any book."""
         owner = self._owners.get(item)
         return owner is not None and any(
             item in self._due.get(book, {}) for book in self._policies.get(owner, ())
@@ -149,6 +149,6 @@ class RoutedNfts:
 
 
 def is_ours(tables: Tables, item: str) -> bool:
-    """Ask whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
+    """Return whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
     word = tables.find(keys.adopted(item), Adopted)
     return tables.find(keys.gift(item), Gift) is None if word is None else word.ours

@@ -47,7 +47,7 @@ def due_reads(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterat
 
 
 def is_due(tables: Tables, item: str, at: UniswapV3Deployment) -> bool:
-    """Ask whether an NFT is among the due reads of any book."""
+    """Return whether an NFT is among the due reads of any book."""
     return routed_nfts(tables, at).is_due(item)
 
 

@@ -39,7 +39,7 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
     def show_swaps(
         self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
     ) -> Iterator[SwapSeen]:
-        """Tell each swap in a published pool."""
+        """Return each swap in a published pool."""
         published = self._published(shard)
         for log, swap in swaps:
             assert isinstance(swap, Swapped)
@@ -64,13 +64,13 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         )
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
-        """Tell the present state of a pool."""
+        """Return the present state of a pool."""
         assert isinstance(state, Pool)
         address = keys.pool_of(item)
         return PoolView(**now.stamp_of_chain("pool", address), pool=address, state=state)
 
     def show_item(self, policy: Policy, held: HeldItem, now: Provenance) -> PositionView:
-        """Tell one NFT of a book."""
+        """Return one NFT of a book."""
         assert isinstance(held, HeldNft)
         manager, token_id = keys.position.parse(held.item)
         position, (principal0, principal1), (fees0, fees1) = held.position, held.principal, held.fees
@@ -97,11 +97,11 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         return (held.position, held.in_range, *amounts)
 
     def may_depart(self, event: BlockSeen) -> bool:
-        """Ask whether the position manager says anything in a block."""
+        """Return whether the position manager says anything in a block."""
         return any(log.address == self.deployment.manager for log in event.logs)
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
-        """Tell who has an NFT now that a book had before a block."""
+        """Return who has an NFT now that a book had before a block."""
         assert isinstance(held, HeldNft)
         route = shard.tables.find(keys.route(held.item), Route)
         to = None if route is None else route.owner
@@ -110,12 +110,12 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         return Departed(to=to, transaction_hash=_last_transfer(event, held.item))
 
     def pool_removed(self, item: str, now: Provenance) -> ViewRemoved:
-        """Say that a pool's state is no longer known."""
+        """Report that a pool's state is no longer known."""
         stamp = now.stamp_of_chain("pool", keys.pool_of(item))
         return ViewRemoved(**stamp, topic=PoolView.topic, key=item)
 
     def item_removed(self, item: str, now: Provenance) -> ViewRemoved:
-        """Say that a book no longer has this NFT, or nothing in it."""
+        """Report that a book no longer has this NFT, or nothing in it."""
         return ViewRemoved(**now.stamp("pos", item), topic=PositionView.topic, key=item)
 
 

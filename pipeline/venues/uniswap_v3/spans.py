@@ -16,8 +16,8 @@ from pipeline.book.cells import cell_bounds, cell_of
 from pipeline.book.exposures import Spot
 from pipeline.book.span import PoolSpan
 from pipeline.math.amounts import amount0_delta, amount1_delta
+from pipeline.math.fixed_point import MAX_UINT128, MAX_UINT256
 from pipeline.math.log_prices import price_of_root
-from pipeline.math.q import MAX_UINT128, MAX_UINT256
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -169,7 +169,7 @@ def _moves(prices: _Prices, sums: Sums) -> Sequence[tuple[int, int]]:
 
 
 def spot_at(state: Pool, sqrt_price_x96: SqrtPriceX96) -> Spot:
-    """Tell a pool's price at a square root: sqrt^2 / 2^192."""
+    """Return a pool's price at a square root: sqrt^2 / 2^192."""
     return Spot(token0=state.token0, token1=state.token1, price=price_of_root(sqrt_price_x96))
 
 
@@ -183,7 +183,7 @@ def _bounds(pool: PoolId, state: Pool, prices: _Prices, grows: tuple[int, int] |
 
 
 def measures(tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-    """Tell the measures of the pools among entries that were written, as they are now."""
+    """Return the measures of the pools among entries that were written, as they are now."""
     for key in [each for each in written if keys.pool.matches(each)]:
         state = tables.find(key, Pool)
         if state is not None:

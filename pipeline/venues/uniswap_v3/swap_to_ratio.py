@@ -20,7 +20,7 @@ from pipeline.math.swap_to_ratio import input_to_price, price_at_ratio
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3.quote import quote
-from pipeline.venues.uniswap_v3.working import WorkingPool
+from pipeline.venues.uniswap_v3.working_pool import WorkingPool
 
 LOWEST_LIMIT_X96 = SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1)
 HIGHEST_LIMIT_X96 = SqrtPriceX96(MAX_SQRT_PRICE_X96 - 1)
@@ -153,7 +153,7 @@ class _Search:
         return RawAmount(amount_in), limited
 
     def after(self, amount_in: int) -> _Held:
-        """Tell what is held after a swap of an exact input."""
+        """Return what is held after a swap of an exact input."""
         if not amount_in:
             return self.now
         if amount_in not in self._asked:
@@ -174,12 +174,12 @@ class _Search:
         return liquidity_sides(held.sqrt_price_x96, *self.ends_x96, held.amount0, held.amount1)
 
     def minted(self, amount_in: int) -> int:
-        """Tell what a mint after a swap makes; 0 where it reverts. Until the excess turns it grows with the input."""
+        """Return what a mint after a swap makes; 0 where it reverts. Until the excess turns it grows with the input."""
         sides = self._sides(self.after(amount_in))
         return min(sides) if sides_fit(sides) else 0
 
     def _is_turned(self, held: _Held) -> bool:
-        """Tell whether what was in excess is not any more."""
+        """Return whether what was in excess is not any more."""
         side0, side1 = self._sides(held)
         return side1 >= side0 if self.down else side0 >= side1
 

@@ -18,7 +18,7 @@ from pipeline.math.ticks import (
 )
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
-from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
+from pipeline.venues.uniswap_v3.working_pool import WorkingPool, drifted, impossible
 
 
 def replay_swap(pool: WorkingPool, swap: Swapped, timestamp_s: int) -> None:
@@ -128,7 +128,7 @@ def _last_step(
 
 
 def _is_input_to(pool: WorkingPool, end_x96: SqrtPriceX96, offered: RawAmount, *, down: bool) -> bool:
-    """Tell whether an exact input, used up within this range, ends at that price."""
+    """Return whether an exact input, used up within this range, ends at that price."""
     try:
         return end_x96 == price_after_input(
             pool.sqrt_price_x96, pool.liquidity, less_fee(offered, pool.fee_pips), zero_for_one=down
@@ -138,7 +138,7 @@ def _is_input_to(pool: WorkingPool, end_x96: SqrtPriceX96, offered: RawAmount, *
 
 
 def _is_output_to(pool: WorkingPool, end_x96: SqrtPriceX96, wanted: RawAmount, *, down: bool) -> bool:
-    """Tell whether an exact output, reached within this range, ends at that price: rounding may overshoot."""
+    """Return whether an exact output, reached within this range, ends at that price: rounding may overshoot."""
     try:
         return wanted > 0 and end_x96 == price_after_output(
             pool.sqrt_price_x96, pool.liquidity, wanted, zero_for_one=down

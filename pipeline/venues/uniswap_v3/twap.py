@@ -1,16 +1,16 @@
 """Compute time-weighted averages from the followed observations."""
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.q import wrap_int, wrap_uint
+from pipeline.math.fixed_point import wrap_int, wrap_uint
 from pipeline.units import Liquidity, Seconds, Tick
-from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.live_pool import LivePool
 from pipeline.venues.uniswap_v3.oracle import observe_slots
 
 _SECONDS_PER_LIQUIDITY_BITS = 160
 
 
 def observe(live: LivePool, now_s: int, seconds_ago: Seconds) -> tuple[int, int]:
-    """Tell (tick cumulative, seconds per liquidity Q128) of `seconds_ago`, as the pool's `observe` answers.
+    """Return (tick cumulative, seconds per liquidity Q128) of `seconds_ago`, as the pool's `observe` answers.
 
     Raises: OutOfRangeError where the observations do not reach back so far.
     """
@@ -40,7 +40,7 @@ def mean_tick(live: LivePool, now_s: int, seconds_ago: Seconds) -> Tick:
 
 
 def mean_liquidity(live: LivePool, now_s: int, seconds_ago: Seconds) -> Liquidity:
-    """Tell the harmonic mean of what was in range over the last `seconds_ago`.
+    """Return the harmonic mean of what was in range over the last `seconds_ago`.
 
     Rounds: down.
     Raises: OutOfRangeError where the observations do not reach back so far, or for no time at all.

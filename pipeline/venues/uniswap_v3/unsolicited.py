@@ -18,7 +18,7 @@ from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 def tell_gifts(
     shard: Shard, event: BlockSeen, manager: Address, now: Provenance
 ) -> Iterator[PositionSetApart]:
-    """Tell each NFT that came with this block in a transaction of somebody else."""
+    """Return each NFT that came with this block in a transaction of somebody else."""
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
     for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
         item = keys.item_of(key)

@@ -59,7 +59,7 @@ class UniswapV3(NothingPerBlock):
         return routes.due_reads(tables, policy, self._at)
 
     def is_due(self, tables: Tables, item: str) -> bool:
-        """Ask whether an NFT must be read."""
+        """Return whether an NFT must be read."""
         return routes.is_due(tables, item, self._at)
 
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
@@ -114,7 +114,7 @@ class UniswapV3(NothingPerBlock):
         return routes.set_apart(tables, policy, self._at)
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Tell each NFT that came with this block in a transaction of somebody else."""
+        """Return each NFT that came with this block in a transaction of somebody else."""
         if any(log.address == self._at.manager for log in event.logs):
             yield from tell_gifts(shard, event, self._at.manager, now)
 
@@ -123,7 +123,7 @@ class UniswapV3(NothingPerBlock):
         return keys.pool(pool)
 
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        """Ask whether a pool was read."""
+        """Return whether a pool was read."""
         return tables.find(keys.pool(pool), Pool) is not None
 
     # -------------------------------------------------------------- what a book has, and at which price
@@ -154,7 +154,7 @@ class UniswapV3(NothingPerBlock):
         return spans_of(shard, policy, self._at, halvings)
 
     def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Tell prices and growths of the pools that were written."""
+        """Return prices and growths of the pools that were written."""
         return measures(tables, written)
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
@@ -162,14 +162,14 @@ class UniswapV3(NothingPerBlock):
         return held_nfts(shard, policy, self._at)
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Tell the price in a pool now: sqrt^2 / 2^192."""
+        """Return the price in a pool now: sqrt^2 / 2^192."""
         found = shard.tables.find(keys.pool(pool), Pool)
         if found is None or not found.sqrt_price_x96:
             return None
         return spot_at(found, found.sqrt_price_x96)
 
     def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        """Tell a pool's tokens and its fee."""
+        """Return a pool's tokens and its fee."""
         found = tables.find(keys.pool(pool), Pool)
         return None if found is None else found.terms
 

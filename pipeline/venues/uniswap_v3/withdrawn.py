@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.units import Liquidity, Tick
-from pipeline.venues.uniswap_v3.working import WorkingPool
+from pipeline.venues.uniswap_v3.working_pool import WorkingPool
 
 PoolT = TypeVar("PoolT", bound=WorkingPool)
 

@@ -25,7 +25,7 @@ class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
         return keys.balance(self.account, self.token)
 
     def explain(self, differences: list[str]) -> str:
-        """Say what lets a balance change without a log."""
+        """Describe what lets a balance change without a log."""
         return f"a balance has changed without a transfer ({differences[0]}): a rebasing token, or one with a hidden fee"
 
 

@@ -45,7 +45,7 @@ class WalletInterest(msgspec.Struct, frozen=True):
         return False
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
-        """Tell that transfers bring no new balances to read: a policy names them all."""
+        """Report that transfers bring no new balances to read: a policy names them all."""
         del logs
         return False
 

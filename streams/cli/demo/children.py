@@ -16,7 +16,7 @@ def children_of(parent: int) -> Iterator[int]:
 
 
 def arguments_of(pid: int) -> list[str]:
-    """Tell the command line of a process; empty where it has ended."""
+    """Return the command line of a process; empty where it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:

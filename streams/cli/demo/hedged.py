@@ -118,7 +118,7 @@ class HedgedPair(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _carry(self, chain: Chain, block: int, price: float) -> float:
-        """Tell what a year would bring, less what it would take, at the rates of a block."""
+        """Return what a year would bring, less what it would take, at the rates of a block."""
         of_usdc = ask(chain, self.market.pool, aave.RESERVE_DATA, self.world.usdc_low, block=block)
         of_weth = ask(chain, self.market.pool, aave.RESERVE_DATA, self.world.weth, block=block)
         secured = balance(chain, self.market.usdc.a_token, self.owner, block=block)
@@ -179,12 +179,12 @@ class Compared(msgspec.Struct, kw_only=True):
         ]
 
     def spread(self, who: str) -> float:
-        """Tell the standard deviation of a block's change of equity, of `hedged` or `twin`."""
+        """Return the standard deviation of a block's change of equity, of `hedged` or `twin`."""
         return pstdev(_changes([getattr(each, who) for each in self.at]))
 
     @property
     def is_enough(self) -> bool:
-        """Ask whether there are blocks enough to compare."""
+        """Return whether there are blocks enough to compare."""
         return len(self.at) >= _LEAST_BLOCKS
 
 

@@ -18,7 +18,7 @@ from pipeline.messages.policy import Policy
 from streams.cli.console import out
 from streams.cli.demo.stage import Cast, Stage
 from streams.cli.demo.witness import Witness
-from streams.cli.readable import with_stated_type
+from streams.cli.record_fields import with_stated_type
 from streams.cli.sentences import sentence
 from streams.devnet.reads import slot0
 from streams.kafka.codec import decode_output
@@ -52,7 +52,7 @@ class Screen:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Tell what happens."""
+        """Return what happens."""
         text = one_line(text)
         self._lines.append(f"block {self._block}: {text}")
         if not self._is_live:
@@ -94,7 +94,7 @@ def describe(said: dict[str, Any]) -> str:
 
 
 def describe_dry_run(said: dict[str, Any]) -> str:
-    """Say what came of a dry-run in a line."""
+    """Describe what came of a dry-run in a line."""
     run = said["run"]
     if run["outcome"] != "done":
         return (
@@ -109,7 +109,7 @@ def describe_dry_run(said: dict[str, Any]) -> str:
 
 
 def _alert(said: dict[str, Any], policies: Mapping[str, Policy]) -> str:
-    """Say in a sentence what else came of a block: a plan's progress, an alert."""
+    """Describe in a sentence what else came of a block: a plan's progress, an alert."""
     output = decode_output(msgspec.json.encode(with_stated_type(said)))
     assert isinstance(output, Output)  # nothing else lies on decisions.v1
     return sentence(output, policies.get(said.get("book", "")))

@@ -16,7 +16,7 @@ import msgspec
 from pipeline.errors import DevnetError
 from pipeline.units import BookId
 from streams.cli.demo import hedged, three_assets
-from streams.cli.demo.allowed import allowances
+from streams.cli.demo.allowances import allowances
 from streams.cli.demo.children import arguments_of, children_of
 from streams.cli.demo.files import BOOK, LIMITS, PORTFOLIO, SIGNER
 from streams.cli.demo.hedged import HedgedPair
@@ -27,7 +27,7 @@ from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import FIRST_PRICE_USDC, DevnetPool, World
-from streams.human import price_move_text
+from streams.human_numbers import price_move_text
 from streams.kafka.topics import shard_of
 
 LIVE_BOOK = BookId("usdc-low")

@@ -228,7 +228,7 @@ class Story:
 
     # -------------------------------------------------------------- the reorg
     def _ripe(self, head: DevnetBlock) -> bool:
-        """Ask whether a book may propose within the branch: its cooldown must end there."""
+        """Return whether a book may propose within the branch: its cooldown must end there."""
         return any(
             self._may_propose(actor, head.timestamp_s + 2 * _BLOCK_TIME_S) for actor in self._stage.cast
         )

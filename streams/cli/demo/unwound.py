@@ -1,8 +1,8 @@
-"""What the hedged book's owner owes, has secured and allows before and after `evenkeel unwind`, as the chain tells it."""
+"""Read a hedged book's debt, collateral and allowances from the chain, before and after `evenkeel unwind`."""
 
 import msgspec
 
-from streams.cli.demo.allowed import allowances
+from streams.cli.demo.allowances import allowances
 from streams.cli.demo.hedged import HedgedPair
 from streams.devnet import aave
 from streams.devnet.chain import Chain
@@ -46,7 +46,7 @@ class Unwound(msgspec.Struct, kw_only=True):
     """Gas and swap loss of the plans that ended it, in raw dollars."""
 
     def title(self) -> str:
-        """Say what was done, and how long it took."""
+        """Describe what was done, and how long it took."""
         return f"`evenkeel unwind`, {self.ended_at - self.begun_at} blocks"
 
     def rows(self) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
-from streams.cli.readable import fields_of
+from streams.cli.record_fields import fields_of
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_entry
 from streams.kafka.readers import Reader, Record, reading
@@ -92,7 +92,7 @@ class Witness:
         return True
 
     def at(self, block_hash: str, shards: int) -> bool:
-        """Ask whether a number of shards stand at this block."""
+        """Return whether a number of shards stand at this block."""
         return sum(h == block_hash for h in self.head_hashes.values()) >= shards
 
 

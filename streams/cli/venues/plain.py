@@ -9,7 +9,7 @@ from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount, TokenId
 from streams.cli.venues.port import InUnits
 from streams.cli.wording import named_in
-from streams.present import BookNow
+from streams.present_books import BookNow
 
 
 class PlainVenue:

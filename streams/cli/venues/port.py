@@ -8,7 +8,7 @@ from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.goals import Terms
 from pipeline.messages.policy import Policy
 from pipeline.units import TokenId
-from streams.present import BookNow
+from streams.present_books import BookNow
 
 InUnits = Callable[[Policy, int], str]
 """Shows a number of a refusal in its unit."""
@@ -31,7 +31,7 @@ class ShownVenue(Protocol):
         """Show a position, a cell for each column."""
 
     def place(self, terms: Terms, policy: Policy | None) -> str:
-        """Say where a goal or a position has liquidity; without the book's policy, in raw numbers."""
+        """Describe where a goal or a position has liquidity; without the book's policy, in raw numbers."""
 
     def new_position(self, terms: Terms, policy: Policy | None) -> str:
         """Say of a position that it would be new."""

@@ -7,7 +7,7 @@ from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.venues.registry import KINDS
 from streams.cli.venues.plain import PlainVenue
 from streams.cli.venues.port import InUnits, ShownVenue
-from streams.cli.venues.uniswap_v3.shown import UniswapV3Shown
+from streams.cli.venues.uniswap_v3.position_words import UniswapV3Shown
 
 SHOWN: dict[str, ShownVenue] = {UNISWAP_V3: UniswapV3Shown(UNISWAP_V3)}
 

@@ -56,7 +56,7 @@ class FakeBroker:
         return last
 
     def takes(self, record: TopicRecord) -> bool:
-        """Ask whether the record's topic takes one of its size."""
+        """Return whether the record's topic takes one of its size."""
         size_bytes = len(record.key) + len(record.value or b"")
         return size_bytes <= self.max_record_bytes.get(record.topic, MAX_RECORD_BYTES)
 

@@ -87,7 +87,7 @@ def _spoiled(record: Record, why: str) -> StateSpoiledError:
 
 
 def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:
-    """Say that the first records of a shard's state are gone."""
+    """Report that the first records of a shard's state are gone."""
     return (
         f"shard {shard}: {topic}[{shard}] begins at {begins_at}: what lay before was deleted, so its state cannot be "
         "known. Restore the topic"
@@ -95,7 +95,7 @@ def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:
 
 
 def nothing_kept(shard: ShardId, where: str) -> str:
-    """Say that a shard's state is gone although it has said something."""
+    """Report that a shard's state is gone although it has said something."""
     return (
         f"shard {shard}: no state is kept of it, yet it has said {where}: its state was lost, and to fold its log again "
         "would say everything twice. Restore the topic"

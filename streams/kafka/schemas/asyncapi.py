@@ -48,7 +48,7 @@ def channel(topic: Topic) -> str:
 
 
 def is_in_transactions(topic: Topic) -> bool:
-    """Ask whether a topic's records are written in transactions."""
+    """Return whether a topic's records are written in transactions."""
     return topic not in (EVENTS, PROCESSES)
 
 
@@ -67,7 +67,7 @@ def _channel(topic: Topic) -> Schema:
 
 
 def _configuration(kept: Mapping[str, str]) -> dict[str, Any]:
-    """Give retention and compaction in the binding's form; it has no words for the other settings."""
+    """Return retention and compaction in the binding's form; it has no words for the other settings."""
     named: dict[str, Any] = {"cleanup.policy": kept["cleanup.policy"].split(",")}
     numbers = {name: int(kept[name]) for name in ("retention.ms", "retention.bytes") if name in kept}
     return named | numbers

@@ -71,7 +71,7 @@ def consensus_bytes(receipt: ReceiptFields) -> bytes:
 
 
 def _outcome(receipt: ReceiptFields) -> str:
-    """Tell whether it succeeded, or before Byzantium the state's root."""
+    """Return whether it succeeded, or before Byzantium the state's root."""
     if receipt.status is not None:
         return number(receipt.status)
     if receipt.root is None:

@@ -1,4 +1,4 @@
-"""Encode a node's hexadecimal texts as RLP, in hexadecimal too; bytes are made once, of the whole.
+"""Encode a node's hexadecimal texts as RLP, in hexadecimal too; the whole is turned into bytes once.
 
 Source: Ethereum's yellow paper, appendix B. A text is taken only if it is `0x` and an even number of hexadecimal digits, so that
 what is encoded is what everybody else reads there: two texts that differ in more than the case of a digit never encode alike.

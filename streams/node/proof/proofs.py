@@ -67,7 +67,7 @@ class Proofs:
 
     @property
     def blooms_hold_all(self) -> bool:
-        """Ask whether headers are proven by their hashes, and their blooms hold every log of their blocks."""
+        """Return whether headers are proven by their hashes, and their blooms hold every log of their blocks."""
         return self.headers == "yes" and not self._adds_receipts
 
     def check_receipts(self, header: Header, answers: Sequence[ReceiptAnswer]) -> None:
@@ -79,7 +79,7 @@ class Proofs:
             check_blooms(header, answers)
 
     def _are_proven(self, header: Header, answers: Sequence[ReceiptAnswer]) -> bool:
-        """Ask whether the header's root shows that its receipts are these, all of them. Raises: BrokenAnswerError."""
+        """Return whether the header's root shows that its receipts are these, all of them. Raises: BrokenAnswerError."""
         try:
             added = _added(header, answers)
         except ValueError as error:

@@ -30,7 +30,7 @@ class ReadContext(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of books that act: what these do on a transfer must be known."""
 
     def failed(self, want: DueRead, error: UnreadableError) -> ObservationFailed:
-        """Say why an item cannot be read."""
+        """Explain why an item cannot be read."""
         return ObservationFailed(term=self.term, block=self.block, item=want.item, reason=str(error))
 
 
@@ -101,12 +101,12 @@ class LoanStanding(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Ask whether the account has or owes anything that the venue counts."""
+        """Return whether the account has or owes anything that the venue counts."""
         return bool(self.collateral or self.debt)
 
     @property
     def counts(self) -> bool:
-        """Ask whether a book of the account can count it: it is there, and the venue can be followed."""
+        """Return whether a book of the account can count it: it is there, and the venue can be followed."""
         return self.is_there and self.unfollowed is None
 
 

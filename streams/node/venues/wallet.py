@@ -60,7 +60,7 @@ async def _balances(
 
 
 async def _token_fault(reader: ContractReader, place: ReadContext, token: Address) -> UnreadableError | None:
-    """Say why a token's balances cannot be followed by its transfers."""
+    """Explain why a token's balances cannot be followed by its transfers."""
     if token == NATIVE:
         return None
     try:

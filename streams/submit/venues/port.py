@@ -110,7 +110,7 @@ class Appraiser(Protocol):
         ...
 
     async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
-        """Tell raw units of the budget's token for one of a token, at each reference here; nothing where it has no price here.
+        """Return raw units of the budget's token for one of a token, at each reference here; nothing where it has no price here.
 
         Another venue values by them what is held or owed there. Raises: Refusal where one cannot be believed, NodeError.
         """
@@ -122,7 +122,7 @@ class NeedsSecuring(Protocol):
     """What a kind of venue has at which the owner may owe something."""
 
     async def is_in_need(self, owner: Address, head: BlockRef) -> bool:
-        """Ask whether a debt of the owner's is so near to being liquidated that it is to be secured at once. Raises: NodeError."""
+        """Return whether a debt of the owner's is so near to being liquidated that it is to be secured at once. Raises: NodeError."""
         ...
 
 

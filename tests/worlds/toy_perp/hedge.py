@@ -16,7 +16,7 @@ from pipeline.hedge.port import (
     HedgeVenue,
     Misfit,
 )
-from pipeline.hedge.said_orders import order_as_said
+from pipeline.hedge.settled_by_operator import order_as_said
 from pipeline.messages.base import Price
 from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy

@@ -6,7 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline.book.exposures import Exposure, HeldItem
-from pipeline.hedge.liquidated import pause_liquidated
+from pipeline.hedge.pause_after_liquidation import pause_liquidated
 from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output, TokenAmount
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec

@@ -36,7 +36,7 @@ class AccountNow:
         self.market = MarketAt(self._tables, at, self.told.at_s)
 
     def balance(self, asset: Address) -> DisplayedBalance:
-        """Tell what it has of a reserve, and owes to it, with interest."""
+        """Return what it has of a reserve, and owes to it, with interest."""
         return self.market.balance(position_of(self.account, asset))
 
     def reserve(self, asset: Address) -> AaveReserve:
@@ -44,20 +44,20 @@ class AccountNow:
         return self._tables.need(aave_reserve(self._at.pool, asset), AaveReserve)
 
     def terms(self, asset: Address) -> CollateralTerms | None:
-        """Tell what a reserve counts for as collateral of this account; None where it counts for nothing."""
+        """Return what a reserve counts for as collateral of this account; None where it counts for nothing."""
         return self.market.terms(self.account, asset, self._reserve_id(asset))
 
     def price(self, asset: Address) -> int | None:
-        """Tell what the oracle has answered for a token."""
+        """Return what the oracle has answered for a token."""
         return next((each.price for each in self.told.prices if each.asset == asset), None)
 
     def price_age_s(self, asset: Address) -> int | None:
-        """Tell how old the oracle's price is; None where its source does not say."""
+        """Return how old the oracle's price is; None where its source does not say."""
         told = next((each.source_at_s for each in self.told.prices if each.asset == asset), None)
         return None if told is None else self.told.at_s - told
 
     def totals(self, asset: Address) -> MarketTotals | None:
-        """Tell what all accounts have of a reserve and owe to it; None where the block did not tell."""
+        """Return what all accounts have of a reserve and owe to it; None where the block did not tell."""
         told = next((each for each in self.told.totals if each.asset == asset), None)
         return None if told is None else self.market.totals(told)
 
@@ -69,7 +69,7 @@ class AccountNow:
         return borrow_rate_ray(rates, max(totals.debt + more, 0), max(totals.free - more, 0))
 
     def counts_collateral(self, asset: Address) -> bool:
-        """Ask whether what is supplied counts as collateral: the first supply does by itself, unless it was switched off since."""
+        """Return whether what is supplied counts as collateral: the first supply does by itself, unless it was switched off since."""
         has_some = bool(position_of(self.account, asset).scaled_collateral)
         return not has_some or bits.is_collateral(self.account.flags, self._reserve_id(asset))
 
@@ -89,7 +89,7 @@ class AccountNow:
         return self.market.add_up(changed)
 
     def health_bps_after(self, change: HedgeChange, *, base_up_bps: int = 0) -> int | None:
-        """Tell the health factor after a change. Units: bps of 1. Rounds: down."""
+        """Return the health factor after a change. Units: bps of 1. Rounds: down."""
         data = self.data_after(change, base_up_bps=base_up_bps)
         return data.health_wad * WHOLE_BPS // WAD if data.debt_base else None
 

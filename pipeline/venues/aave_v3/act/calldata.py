@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from pipeline.errors import CalldataError
-from pipeline.math.q import MAX_UINT256
+from pipeline.math.fixed_point import MAX_UINT256
 from pipeline.units import Address, RawAmount
 from pipeline.venues.abi import declared
 

@@ -7,7 +7,7 @@ from pipeline.act.drafts import Draft, with_data
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
 from pipeline.hedge.port import HedgeCarry, HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
-from pipeline.math.q import div_up
+from pipeline.math.fixed_point import div_up
 from pipeline.messages.base import Price
 from pipeline.messages.goals import APPROVE, RESET, Phase, PhaseWork, PlanPhase, Step
 from pipeline.messages.policy import Policy
@@ -73,7 +73,7 @@ class AaveHedge:
 
     # -------------------------------------------------------------- what is there
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
-        """Tell debt in base and collateral in quote, with interest to the block's second."""
+        """Return debt in base and collateral in quote, with interest to the block's second."""
         now = AccountNow(shard, policy, self._at)
         return HedgePosition(
             size=now.balance(policy.base).debt,
@@ -82,7 +82,7 @@ class AaveHedge:
         )
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
-        """Tell the interest of debt and collateral, at the rates of the reserves' last actions."""
+        """Return the interest of debt and collateral, at the rates of the reserves' last actions."""
         now = AccountNow(shard, policy, self._at)
         debt, collateral = now.balance(policy.base).debt, now.balance(policy.quote).collateral
         return HedgeCarry(
@@ -91,7 +91,7 @@ class AaveHedge:
         )
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
-        """Tell the liquidation threshold of the quote, the account's e-mode considered."""
+        """Return the liquidation threshold of the quote, the account's e-mode considered."""
         terms = AccountNow(shard, policy, self._at).terms(policy.quote)
         return Bps(0) if terms is None else terms.threshold_bps
 
@@ -121,7 +121,7 @@ class AaveHedge:
         return max((each for each in ages if each is not None), default=None)
 
     def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
-        """Tell the base's borrow rate after a change; what the collateral earns is not taken off it."""
+        """Return the base's borrow rate after a change; what the collateral earns is not taken off it."""
         rate_ray = AccountNow(shard, policy, self._at).borrow_rate_ray(policy.base, change.size)
         return None if rate_ray is None else div_up(rate_ray * WHOLE_BPS, RAY)
 
@@ -146,7 +146,7 @@ class AaveHedge:
         return tuple(with_data(each, policy.chain.data_gas) for each in (*allowed, made))
 
     def with_interest(self, size: RawAmount) -> RawAmount:
-        """Tell the most that a debt may be by the time that a repayment of it is mined."""
+        """Return the most that a debt may be by the time that a repayment of it is mined."""
         return RawAmount(size + size // _INTEREST_PARTS + 2) if size else RawAmount(0)
 
     def not_allowed(self, policy: Policy, made: Draft) -> str | None:

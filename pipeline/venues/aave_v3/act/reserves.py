@@ -15,7 +15,7 @@ from pipeline.venues.aave_v3.act.account_after import AccountNow
 
 
 def unfit(now: AccountNow, policy: Policy, change: HedgeChange) -> Misfit | None:
-    """Tell the first reason against a change."""
+    """Return the first reason against a change."""
     return next(_reasons(now, policy, change), None)
 
 

@@ -17,13 +17,13 @@ from pipeline.units import Address, RawAmount, Seconds, Wei
 from pipeline.venues.acting import VenueFreeing, VenueTrades
 from pipeline.venues.uniswap_v3.act import call_guards, market_guards, missed_fees, spenders
 from pipeline.venues.uniswap_v3.act import market as markets
-from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, draft
-from pipeline.venues.uniswap_v3.act.freeing import UniswapV3Freeing
 from pipeline.venues.uniswap_v3.act.goal import find_gone
+from pipeline.venues.uniswap_v3.act.guard_question import market_of
 from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
 from pipeline.venues.uniswap_v3.act.missed_fees import Growth, Outside
 from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
+from pipeline.venues.uniswap_v3.act.partial_withdrawal import UniswapV3Freeing
 from pipeline.venues.uniswap_v3.act.range_goal import goal_of, range_of
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
 from pipeline.venues.uniswap_v3.act.trade_cost import trade_cost
@@ -80,7 +80,7 @@ class UniswapV3Actions:
 
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Say that no re-range is."""
+        """Report that no re-range is."""
         del goal
         return False
 
@@ -140,7 +140,7 @@ class UniswapV3Actions:
         return draft_mint_behind(shard, policy, range_of(goal), market_of(market), first)
 
     def trade_cost(self, question: Question) -> TradeCost:
-        """Tell what the swaps cost: fee, impact, and the way back of the price."""
+        """Return what the swaps cost: fee, impact, and the way back of the price."""
         return trade_cost(question)
 
     # -------------------------------------------------------------- what waiting misses, what a plan has cost
@@ -159,15 +159,15 @@ class UniswapV3Actions:
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Tell what a liquidity in range has earned since."""
+        """Return what a liquidity in range has earned since."""
         return missed_fees.fees_earned(shard, policy, read_terms(outside, Outside))
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
-        """Tell the pool's mean price over the policy's window."""
+        """Return the pool's mean price over the policy's window."""
         return markets.mean_price(shard, policy, now_s)
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
-        """Tell a swap's amounts; nothing of a pool that is not followed, or of another venue's trade."""
+        """Return a swap's amounts; nothing of a pool that is not followed, or of another venue's trade."""
         if not isinstance(swap, Swapped):
             return ()
         pool = shard.tables.find(keys.pool(swap.address), Pool)

@@ -7,8 +7,8 @@ from pipeline.act.question import Question
 from pipeline.errors import CalldataError
 from pipeline.math.slippage import least_of_quote, most_of_quote
 from pipeline.units import Address
-from pipeline.venues.uniswap_v3.act.asked import market_of, pool_of
 from pipeline.venues.uniswap_v3.act.drafts import swap_of
+from pipeline.venues.uniswap_v3.act.guard_question import market_of, pool_of
 from pipeline.venues.uniswap_v3.act.market import least_swapped, swap_tolerance_bps, swap_window
 from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
 from pipeline.venues.uniswap_v3.deployment import acting_deployment

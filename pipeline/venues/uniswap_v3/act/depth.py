@@ -12,7 +12,7 @@ from pipeline.units import Bps, Liquidity, RawAmount, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import LivePool, quote
 from pipeline.venues.uniswap_v3.act.market import PoolMarket, Window
 from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
-from pipeline.venues.uniswap_v3.working import WorkingPool
+from pipeline.venues.uniswap_v3.working_pool import WorkingPool
 
 NEAR_BPS = Bps(100)
 _MOST_INPUT = RawAmount(2**127)
@@ -41,7 +41,7 @@ def depth_in_token1(pool: WorkingPool, mean_liquidity: Liquidity) -> RawAmount:
 
 
 def most_moved(pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmount:
-    """Tell what one swap or mint may move of a pool's depth. Units: raw token1. Rounds: down."""
+    """Return what one swap or mint may move of a pool's depth. Units: raw token1. Rounds: down."""
     depth = depth_in_token1(pool, market.mean_liquidity)
     return RawAmount(
         depth * policy.limits.signer.max_share_of_depth_bps * _PLANNED_PERCENT // (WHOLE_BPS * 100)
@@ -49,7 +49,7 @@ def most_moved(pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmou
 
 
 def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmount:
-    """Tell what one mint may put into a pool, by the deepest of the book's pools of its pair. Units: raw token1."""
+    """Return what one mint may put into a pool, by the deepest of the book's pools of its pair. Units: raw token1."""
     tokens = need_pool(shard, pool.address).pool()
     depths = [most_moved(pool, policy, market)]
     for address in policy.all_pools():
@@ -69,7 +69,7 @@ def moved_in_token1(market: PoolMarket, amounts: tuple[RawAmount, RawAmount], sp
 
 
 def depth_window(pool: WorkingPool, policy: Policy, market: PoolMarket) -> Window:
-    """Tell between which prices a swap must end to sell no more than the pool's depth allows. Rounds: towards spot."""
+    """Find between which prices a swap must end to sell no more than the pool's depth allows. Rounds: towards spot."""
     most = most_moved(pool, policy, market)
     spot_x96 = pool.sqrt_price_x96
     most0 = value_in_token0(most, max(spot_x96, market.reference_x96, market.signers_x96))
@@ -82,7 +82,7 @@ def depth_window(pool: WorkingPool, policy: Policy, market: PoolMarket) -> Windo
 
 
 def is_worth_a_mint(moves: int, most: RawAmount) -> bool:
-    """Ask whether what fits is enough of the whole to be minted alone."""
+    """Return whether what fits is enough of the whole to be minted alone."""
     return most * 100 >= moves * _LEAST_PART_PERCENT
 
 

@@ -73,7 +73,7 @@ def draft(
 
 
 def swap_of(made: Draft) -> SwapPlan | None:
-    """Tell what a draft swaps; None where it does not."""
+    """Return what a draft swaps; None where it does not."""
     return made.swap if isinstance(made, SwapDraft) else None
 
 
@@ -162,7 +162,7 @@ def size_swap(
 
 
 def tell_limit(swap: SwapPlan) -> str:
-    """Say how much of what is to be sold the price limit lets through, the pool's depth allows, or is safe from a sandwich."""
+    """Describe how much of what is to be sold the price limit lets through, the pool's depth allows, or is safe from a sandwich."""
     if swap.beyond_depth:
         return f"to sell more than {swap.amount_in} is beyond max_share_of_depth, of what the pool holds within 1 %"
     if swap.pays_sandwich:

@@ -81,7 +81,7 @@ def foresee(
 
 
 def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) -> Fraction:
-    """Tell which base share the range must have for the whole book to be at its target.
+    """Return which base share the range must have for the whole book to be at its target.
 
     (target * value - base elsewhere) / what goes into the range, all at spot. What lies elsewhere is reserves, coin
     for gas, equivalents of the quote, other pools. Not beyond 5 % and 95 %, for at its edge a range is soon left,
@@ -97,7 +97,7 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) ->
 
 
 def misfit_bps(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock, freed: Amounts) -> int:
-    """Tell how far from its target the share would be if a goal's swap moved no price: what spacing and reserves do alone.
+    """Return how far from its target the share would be if a goal's swap moved no price: what spacing and reserves do alone.
 
     Rounds: down.
     """

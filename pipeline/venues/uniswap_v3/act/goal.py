@@ -98,7 +98,7 @@ def deployable(
     pool: Pool,
     freed: Amounts = NOTHING,
 ) -> Amounts:
-    """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
+    """Return what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
     amounts = []
     for token, more in zip((pool.token0, pool.token1), freed, strict=True):
         balance = shard.tables.need(keys.balance(policy.owner, token), Balance)

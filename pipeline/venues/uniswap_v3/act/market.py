@@ -91,7 +91,7 @@ def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: W
 
 
 def mean_price(shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
-    """Tell the mean price of base up to a block, in which nothing of the block itself counts; spot where there is none.
+    """Return the mean price of base up to a block, in which nothing of the block itself counts; spot where there is none.
 
     None where the pool is not followed, or was never given a price.
     """
@@ -106,7 +106,7 @@ def mean_price(shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
 
 
 def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
-    """Give the price of base in quote: sqrt^2 / 2^192 or its inverse. A pool orders its tokens by address."""
+    """Return the price of base in quote: sqrt^2 / 2^192 or its inverse. A pool orders its tokens by address."""
     squared = sqrt_price_x96 * sqrt_price_x96
     if policy.base < policy.quote:
         return Price(numerator=squared, denominator=1 << 192)
@@ -114,7 +114,7 @@ def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
 
 
 def deadline_of(policy: Policy, market: Market) -> Seconds:
-    """Tell until when what is made now may be mined."""
+    """Return until when what is made now may be mined."""
     return Seconds(market.now_s + policy.limits.deadline_s)
 
 
@@ -127,7 +127,7 @@ def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> 
 
 # ------------------------------------------------------------------ between which prices
 def swap_window(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Window:
-    """Tell between which prices a swap must end: by the policy's slippage, and by what the signer lets it lose, fee and all."""
+    """Find between which prices a swap must end: by the policy's slippage, and by what the signer lets it lose, fee and all."""
     theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
     if theirs_bps is None:
         return _SHUT
@@ -136,7 +136,7 @@ def swap_window(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Window:
 
 
 def mint_window(policy: Policy, market: PoolMarket) -> Window:
-    """Tell between which prices a mint's minimums are to be met: by the policy's slippage, and as near the signer's mean as it wants."""
+    """Find between which prices a mint's minimums are to be met: by the policy's slippage, and as near the signer's mean as it wants."""
     most = max(policy.limits.signer.max_loss_bps - market.drift_ticks, 0)  # a tick is a basis point
     mean = tick_at_sqrt_price(market.signers_x96)
     ends = Tick(max(mean - most, MIN_TICK)), Tick(min(mean + most, MAX_TICK))
@@ -152,7 +152,7 @@ def narrower(one: Window, other: Window) -> Window:
 def least_swapped(
     policy: Policy, market: PoolMarket, fee_pips: Pips, amount_in: RawAmount, *, zero_for_one: bool
 ) -> RawAmount:
-    """Tell the least that a swap must bring by both means, as `swap_window`. Rounds: up."""
+    """Return the least that a swap must bring by both means, as `swap_window`. Rounds: up."""
     theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
     bounds = (market.reference_x96, market.slippage_bps), (market.signers_x96, theirs_bps or Bps(0))
     return max(
@@ -162,7 +162,7 @@ def least_swapped(
 
 
 def swap_tolerance_bps(policy: Policy) -> Bps:
-    """Tell how far below its quote a swap's minimum stands: by the policy's tolerance, and well within the signer's.
+    """Return how far below its quote a swap's minimum stands: by the policy's tolerance, and well within the signer's.
 
     The price goes on until the signer asks. Where it moves in our favour, the minimum falls short of what the swap brings then.
     Rounds: down.
@@ -172,7 +172,7 @@ def swap_tolerance_bps(policy: Policy) -> Bps:
 
 
 def _signers_slippage_bps(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Bps | None:
-    """Tell what the signer's limit on losses leaves for the price once the fee is paid; None: nothing. Rounds: down."""
+    """Return what the signer's limit on losses leaves for the price once the fee is paid; None: nothing. Rounds: down."""
     fee_bps = -(-fee_pips // _PIPS_OF_BP)
     left = policy.limits.signer.max_loss_bps - fee_bps - market.drift_ticks
     return Bps(left) if left >= 0 else None

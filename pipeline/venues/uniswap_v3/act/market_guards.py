@@ -4,9 +4,9 @@ from pipeline.act.question import Question
 from pipeline.errors import OutOfRangeError
 from pipeline.units import Address, RawAmount
 from pipeline.venues.uniswap_v3 import mean_tick
-from pipeline.venues.uniswap_v3.act.asked import foreseen_of, market_of, pool_of
 from pipeline.venues.uniswap_v3.act.depth import is_worth_a_mint, most_minted, moved_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import swap_of, tell_limit
+from pipeline.venues.uniswap_v3.act.guard_question import foreseen_of, market_of, pool_of
 from pipeline.venues.uniswap_v3.act.market import mint_window
 from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 

@@ -4,8 +4,8 @@ import msgspec
 
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
+from pipeline.math.fixed_point import MAX_UINT256
 from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.math.q import MAX_UINT256
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, GrowthX128, Liquidity, RawAmount
@@ -62,7 +62,7 @@ def grown(now_x128: int, since_x128: int) -> int:
 
 # ------------------------------------------------------------------ what a plan really misses, block by block
 def earning(shard: Shard, policy: Policy, goal: PoolRange) -> Liquidity:
-    """Tell which liquidity the tokens would be in a goal's range, beside what is in range now; 0 where it is not.
+    """Return which liquidity the tokens would be in a goal's range, beside what is in range now; 0 where it is not.
 
     liquidity * others / (others + liquidity)
     """
@@ -89,7 +89,7 @@ def outside(shard: Shard, policy: Policy, goal: PoolRange) -> Outside:
 
 
 def fees_earned(shard: Shard, policy: Policy, since: Outside) -> tuple[tuple[Address, RawAmount], ...]:
-    """Tell what a liquidity in range has earned since, of each of the pool's tokens. Rounds: down."""
+    """Return what a liquidity in range has earned since, of each of the pool's tokens. Rounds: down."""
     pool = need_pool(shard, policy.reference_pool).pool()
     more0 = grown(pool.growth0_x128, since.growth0_x128)
     more1 = grown(pool.growth1_x128, since.growth1_x128)

@@ -20,7 +20,7 @@ def choose(shard: Shard, policy: Policy, stock: Stock) -> PoolRange:
 def look_ahead(
     shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
 ) -> tuple[PoolRange, ForeseenRerange]:
-    """Tell what a goal would come to; where its swap would be cut short, the largest step towards it, if that is worth taking.
+    """Return what a goal would come to; where its swap would be cut short, the largest step towards it, if that is worth taking.
 
     Raises: PipelineError.
     """

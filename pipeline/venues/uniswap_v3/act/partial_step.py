@@ -66,12 +66,12 @@ def largest_step(
 
 
 def comes_nearer(seen: ForeseenRerange, policy: Policy) -> bool:
-    """Ask whether a step brings the share nearer to its target by the band's hysteresis at least: no dust is moved."""
+    """Return whether a step brings the share nearer to its target by the band's hysteresis at least: no dust is moved."""
     before, after = seen.deviations(policy)
     return seen.is_active and seen.deploys and before - after >= max(policy.strategy.hysteresis_bps, 1)
 
 
 def brings_into_range(seen: ForeseenRerange, policy: Policy) -> bool:
-    """Ask whether a step lets a book that is idle earn again, no further from its target than it is."""
+    """Return whether a step lets a book that is idle earn again, no further from its target than it is."""
     before, after = seen.deviations(policy)
     return seen.was_idle and seen.is_active and seen.deploys and after <= before

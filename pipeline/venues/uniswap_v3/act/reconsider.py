@@ -105,5 +105,5 @@ def _taken_quote(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock) ->
 
 # ------------------------------------------------------------------ how far from the target
 def deviation_after(seen: ForeseenRerange, policy: Policy) -> int:
-    """Tell how far from its target the share would be, in bps."""
+    """Return how far from its target the share would be, in bps."""
     return abs(seen.share_after_bps - policy.strategy.target_share_bps)

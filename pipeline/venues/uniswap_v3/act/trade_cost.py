@@ -2,10 +2,10 @@
 
 from pipeline.act.foresight import TradeCost
 from pipeline.act.question import Question
-from pipeline.math.q import PIPS
+from pipeline.math.fixed_point import PIPS
 from pipeline.math.reversion import loss_to_reversion
-from pipeline.venues.uniswap_v3.act.asked import foreseen_of, pool_of
 from pipeline.venues.uniswap_v3.act.drafts import swap_of
+from pipeline.venues.uniswap_v3.act.guard_question import foreseen_of, pool_of
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 

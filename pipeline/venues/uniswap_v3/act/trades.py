@@ -14,9 +14,9 @@ from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
 from pipeline.units import Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import quote
-from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.depth import depth_window
 from pipeline.venues.uniswap_v3.act.drafts import SWAP_GAS, SwapDraft
+from pipeline.venues.uniswap_v3.act.guard_question import market_of
 from pipeline.venues.uniswap_v3.act.market import (
     PoolMarket,
     Window,
@@ -56,7 +56,7 @@ class UniswapV3Trades:
         return (policy.base, router_of(policy)), (policy.quote, router_of(policy))
 
     def fee_pips(self, shard: Shard, policy: Policy) -> Pips:
-        """Tell the fee of the reference pool."""
+        """Return the fee of the reference pool."""
         return need_pool(shard, policy.reference_pool).pool().fee_pips
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> PoolTrade:
@@ -91,7 +91,7 @@ class UniswapV3Trades:
 
 
 def _windows(shard: Shard, policy: Policy, market: PoolMarket) -> tuple[Window, Window]:
-    """Tell between which prices a swap is to end, and between which it may: what others trade before it moves the price."""
+    """Find between which prices a swap is to end, and between which it may: what others trade before it moves the price."""
     live = need_pool(shard, policy.reference_pool)
     fee_pips = live.pool().fee_pips
     most = swap_window(policy, market, fee_pips)
@@ -124,7 +124,7 @@ def _quoted(shard: Shard, policy: Policy, windows: tuple[Window, Window], base: 
 
 
 def _sides(quoted: Quote, *, down: bool) -> tuple[RawAmount, RawAmount]:
-    """Tell what a swap pays, and what it gets."""
+    """Return what a swap pays, and what it gets."""
     into, out = (
         (quoted.amount0_delta, quoted.amount1_delta) if down else (quoted.amount1_delta, quoted.amount0_delta)
     )
@@ -132,7 +132,7 @@ def _sides(quoted: Quote, *, down: bool) -> tuple[RawAmount, RawAmount]:
 
 
 def _swap_plan(quoted: Quote, limit_x96: SqrtPriceX96, *, down: bool) -> SwapPlan:
-    """Tell guards and costs of a swap behind which nothing is minted."""
+    """Return guards and costs of a swap behind which nothing is minted."""
     paid, got = _sides(quoted, down=down)
     return SwapPlan(
         zero_for_one=down,
@@ -150,7 +150,7 @@ def _swap_plan(quoted: Quote, limit_x96: SqrtPriceX96, *, down: bool) -> SwapPla
 
 
 def _taken_in(shard: Shard, policy: Policy, trade: PoolTrade) -> int:
-    """Tell by how much base the book's ranges in the pool grow with a trade. Rounds: each range down."""
+    """Compute by how much base the book's ranges in the pool grow with a trade. Rounds: each range down."""
     live = need_pool(shard, policy.reference_pool)
     place = 0 if live.pool().token0 == policy.base else 1
 

@@ -65,7 +65,7 @@ def draft_withdrawals(
 
 
 def part_of(liquidity: Liquidity, hundredths: int) -> Liquidity:
-    """Tell so many hundredths of a liquidity. Rounds: down."""
+    """Return so many hundredths of a liquidity. Rounds: down."""
     return Liquidity(liquidity * hundredths // 100)
 
 

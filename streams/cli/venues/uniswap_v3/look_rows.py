@@ -5,12 +5,12 @@ from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.forms.views import PositionView
+from streams.cli.venues.uniswap_v3.position_words import both_text
 from streams.cli.venues.uniswap_v3.ranges import prices_text
-from streams.cli.venues.uniswap_v3.shown import both_text
 from streams.cli.wording import named_in
-from streams.human import bps_text
-from streams.look.earned import Earned, earned
-from streams.look.glance import Glance, PairNow
+from streams.human_numbers import bps_text
+from streams.look.earnings import Earned, earned
+from streams.look.owner_report import Glance, PairNow
 from streams.look.ranges_drawn import distances_text, drawn
 
 COLUMNS = (

@@ -2,7 +2,7 @@
 
 from pipeline.math.log_prices import price_at_log
 from pipeline.units import LogPrice, Tick
-from streams.human import price_text
+from streams.human_numbers import price_text
 
 _DIGITS = 5
 """Of a price at the end of a range."""

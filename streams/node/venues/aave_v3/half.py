@@ -72,7 +72,7 @@ async def _market(reader: ContractReader, place: ReadContext, want: DueRead) -> 
 async def _ask_pools(
     client: "Client", spec: VenueSpec, pools: Sequence[PoolId]
 ) -> Mapping[PoolId, PoolFacts | str]:
-    """Say that a lending market has no pools that trade."""
+    """Report that a lending market has no pools that trade."""
     del client
     return dict.fromkeys(pools, f"{spec.name} is a lending market: no pool that trades is at it")
 

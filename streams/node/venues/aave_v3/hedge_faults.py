@@ -1,4 +1,4 @@
-"""Check whether a market lends a book's base against its quote at all, before a hedge there is in force."""
+"""Check whether a market lends a book's base against its quote, before a hedge there is in force."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any

@@ -26,7 +26,7 @@ async def find_standing(reader: ContractReader, spec: VenueSpec, account: Addres
 
 
 def why_unfollowed(revision: int) -> str | None:
-    """Say why a pool of a revision is not followed; None where it is."""
+    """Explain why a pool of a revision is not followed; None where it is."""
     try:
         rules_of(revision)
     except ImpossibleFactError as error:

@@ -9,7 +9,7 @@ from pipeline.messages.chain_profile import ChainProfile
 from pipeline.units import Address, Pips, TokenId
 from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
-from streams.human import short
+from streams.human_numbers import short
 from streams.node.contract_calls import Ask, ContractReader, Told, method
 from streams.node.venues.uniswap_v3.nfts import PositionRead, read_owner, read_positions
 

@@ -51,7 +51,7 @@ class LendingAppraiser:
         return shift.cost(asset_of(call), prices)
 
     async def is_in_need(self, owner: Address, head: BlockRef) -> bool:
-        """Ask whether a market's oracle has an account below what it must be after a borrowing, the shock included. Raises: NodeError."""
+        """Return whether a market's oracle has an account below what it must be after a borrowing, the shock included. Raises: NodeError."""
         for market in self._terms.markets:
             answer = await self._judging.node.call(market.pool, ACCOUNT.encode(owner), head.hash)
             if is_weak(market, answer):

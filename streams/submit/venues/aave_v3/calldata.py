@@ -42,12 +42,12 @@ def read_calls(market: "LendingMarket", to: Address, data: bytes, owner: Address
 
 
 def asset_of(call: KnownCall) -> Address | None:
-    """Tell which token a call is about; None for one about the whole account."""
+    """Return which token a call is about; None for one about the whole account."""
     return None if call.function == "setUserEMode" else Address(call.arguments[0].lower())
 
 
 def is_risky(call: KnownCall) -> bool:
-    """Ask whether a call may leave the account less healthy."""
+    """Return whether a call may leave the account less healthy."""
     match call.function, call.arguments:
         case ("supply" | "repay", _) | ("setUserUseReserveAsCollateral", (_, True)):
             return False

@@ -31,7 +31,7 @@ def check_health(market: LendingMarket, after: AccountRead, prices: Prices, shoc
 
 
 def is_weak(market: LendingMarket, answer: bytes) -> bool:
-    """Ask whether an account owes something and is below the least health after the shock, by the market's own oracle. Raises: Refusal."""
+    """Return whether an account owes something and is below the least health after the shock, by the market's own oracle. Raises: Refusal."""
     try:
         _, debt_base, _, _, _, health_wad = ACCOUNT.answer(answer)
     except UnreadableError as error:
@@ -43,7 +43,7 @@ def is_weak(market: LendingMarket, answer: bytes) -> bool:
 def worst_health(
     holdings: Mapping[Address, HeldAtMarket], prices: Prices, least: Fraction, shock_bps: Bps
 ) -> Fraction | None:
-    """Tell the health factor where each price is on the side that makes it hardest to be at least `least`.
+    """Return the health factor where each price is on the side that makes it hardest to be at least `least`.
 
     sum(collateral * threshold * price) / sum(debt * price); it is below `least` at some prices if and only if it is below
     it here. The budget's own token, whose price is one, is not shocked: prices move against it. None where nothing is owed.
@@ -108,7 +108,7 @@ def _debt_base(market: LendingMarket, account: AccountRead) -> Iterator[int]:
 
 
 def _shocked(prices: Sequence[Fraction], shock_bps: Bps) -> tuple[Fraction, Fraction]:
-    """Tell the lowest and the highest that a price may become."""
+    """Return the lowest and the highest that a price may become."""
     if list(prices) == [1]:
         return Fraction(1), Fraction(1)
     moved = Fraction(_WHOLE_BPS + shock_bps, _WHOLE_BPS)

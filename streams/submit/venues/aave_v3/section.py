@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps
-from streams.human import bps_text, factor_text
+from streams.human_numbers import bps_text, factor_text
 from streams.portfolio.fields import Addr, Share, share_up_to
 from streams.submit.venues.port import VenueFields
 

@@ -107,7 +107,7 @@ def shares_of(market: LendingMarket) -> Collection[Address]:
 
 
 def is_touched(market: LendingMarket, owner: Address, effect: "Effect") -> bool:
-    """Ask whether a log of a market names the owner: each event of its pool and of its tokens has the account among its topics."""
+    """Return whether a log of a market names the owner: each event of its pool and of its tokens has the account among its topics."""
     named = f"0x{owner.removeprefix('0x'):0>64}"
     spoken = {market.pool, *shares_of(market)}
     return any(log.address in spoken and named in log.topics for log in effect.logs)

@@ -75,7 +75,7 @@ def named_pool(call: KnownCall, deployment: "ListedDeployment") -> "PricedPool |
 
 
 def takes_liquidity_out(calls: Sequence[KnownCall]) -> bool:
-    """Ask whether all that calls do is take liquidity and fees out: nothing is traded, nothing placed."""
+    """Return whether all that calls do is take liquidity and fees out: nothing is traded, nothing placed."""
     return all(call.function in _TAKES_OUT for call in calls)
 
 

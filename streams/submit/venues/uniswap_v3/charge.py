@@ -79,7 +79,7 @@ def _bridge(pool: PricedPool, pools: tuple[PricedPool, ...], token: Address) -> 
 async def prices_along(
     token: Address, *, pools: tuple[PricedPool, ...], budget: Address, prices_of: PricesOf
 ) -> tuple[Fraction, ...]:
-    """Tell raw units of the budget's token for one of a token, along one listed pool or two; nothing where there is no way.
+    """Return raw units of the budget's token for one of a token, along one listed pool or two; nothing where there is no way.
 
     Of two pools every reference of the one goes with every reference of the other. Raises: Refusal, NodeError.
     """
@@ -98,7 +98,7 @@ async def prices_along(
 
 
 def _price_of(token: Address, priced: Priced) -> Fraction:
-    """Tell raw units of a pool's other token for one of a token."""
+    """Return raw units of a pool's other token for one of a token."""
     price = Fraction(priced.sqrt_price_x96 * priced.sqrt_price_x96, _Q192)
     return price if token == priced.pool.token0 else 1 / price
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.errors import SettingsError
 from pipeline.units import Address
-from streams.submit.places import find_places
+from streams.submit.contract_addresses import find_places
 from streams.submit.venues.port import FileReading, SignerHalf
 from streams.submit.venues.uniswap_v3.section import FirstDeployment, FurtherDeployment
 from streams.submit.venues.uniswap_v3.terms import ListedDeployment, UniswapV3Terms

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from pipeline.units import Bps, ChainId, PoolId, Seconds
 from streams.chain_numbers import DEVNET
-from streams.human import parse_price_move
+from streams.human_numbers import parse_price_move
 from streams.portfolio.fields import (
     WIDEST_SPOT,
     Addr,

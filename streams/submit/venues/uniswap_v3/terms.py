@@ -153,7 +153,7 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         return next(each for each in self.deployments if contract in {each.router, each.position_manager})
 
     def withdrawing_bound_ticks(self, pool: PricedPool) -> int:
-        """Tell how far a pool's price may be from a reference while liquidity is only taken out.
+        """Return how far a pool's price may be from a reference while liquidity is only taken out.
 
         At spot s a range pays L * (sqrt(s) - sqrt(p))^2 / sqrt(s) more of token1 than it is worth at a price p, both clamped to the range:
         never less. So no reference bounds a loss here, but which mix of the tokens somebody who pushes the pool may leave behind.
@@ -161,7 +161,7 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.spot_bound_ticks(pool), self.max_spot_from_twap_withdrawing_log_bps)
 
     def spot_bound_ticks(self, pool: PricedPool) -> int:
-        """Tell how far a pool's price may be from a reference while anything is traded or placed."""
+        """Return how far a pool's price may be from a reference while anything is traded or placed."""
         if self.max_spot_from_twap_log_bps is not None:
             return self.max_spot_from_twap_log_bps
         return spot_log_bps_of(pool.fee_pips)

@@ -3,7 +3,7 @@
 import msgspec
 
 from pipeline.errors import UnreadableError
-from pipeline.math.q import wrap_int, wrap_uint
+from pipeline.math.fixed_point import wrap_int, wrap_uint
 from pipeline.units import Liquidity, Seconds, Tick
 from pipeline.venues.abi import function
 
@@ -47,5 +47,5 @@ def read_past(answer: bytes, window_s: Seconds) -> Past:
 
 
 def age_s(now_s: Seconds, timestamp_s: int) -> Seconds:
-    """Tell how long ago an observation was written, on the pool's clock of 32 bits."""
+    """Return how long ago an observation was written, on the pool's clock of 32 bits."""
     return Seconds((now_s - timestamp_s) % _SECONDS_WRAP)

@@ -169,14 +169,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     least: tuple[int, int]
 
     def used(self, tick: int) -> tuple[int, int, int]:
-        """Tell what a mint at a tick takes of both tokens, and the liquidity that it makes. Raises: OutOfRangeError."""
+        """Return what a mint at a tick takes of both tokens, and the liquidity that it makes. Raises: OutOfRangeError."""
         price_x96 = sqrt_price_at_tick(Tick(tick))
         one, other = (RawAmount(amount) for amount in self.desired)
         liquidity = liquidity_for_amounts(price_x96, self.lower, self.upper, one, other)
         return (*range_amounts(price_x96, self.lower, self.upper, liquidity, round_up=True), liquidity)
 
     def accepted(self) -> tuple[int, int]:
-        """Tell at which ticks the minimums may be met, outwards to the tick, within the range. Raises: Refusal.
+        """Return at which ticks the minimums may be met, outwards to the tick, within the range. Raises: Refusal.
 
         As the price rises, a mint takes less of token0 and more of token1, but for the last unit of liquidity: so those prices
         lie in one interval, whose ends are those of a mint that has no such unit.

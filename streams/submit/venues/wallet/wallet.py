@@ -27,7 +27,7 @@ _APPROVAL_LENGTH = len(_APPROVE) + 2 * 64
 
 
 def takes_back(intent: SubmitTransaction) -> bool:
-    """Ask whether an intent does nothing but let a spender take nothing any more: `approve(spender, 0)`."""
+    """Return whether an intent does nothing but let a spender take nothing any more: `approve(spender, 0)`."""
     data = intent.call.data
     is_approval_of_nothing = len(data) == _APPROVAL_LENGTH and data.endswith("0" * 64)
     return data.startswith(_APPROVE) and is_approval_of_nothing and not intent.call.value_wei
@@ -74,7 +74,7 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
     def touched(self, owner: Address, effect: "Effect") -> str | None:
-        """Tell nothing: what tokens do is compared in every simulation, and valued where the intent goes."""
+        """Return nothing: what tokens do is compared in every simulation, and valued where the intent goes."""
         del owner, effect
         return None
 

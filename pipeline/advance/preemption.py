@@ -1,0 +1,68 @@
+"""Let a plan with nothing in flight make way for one that restores a hedge's low health factor."""
+
+from collections.abc import Generator
+
+from pipeline import keys
+from pipeline.act.lifecycle import check_move, state_of
+from pipeline.act.settle import Due, Finished, stand
+from pipeline.advance.book_context import BookContext
+from pipeline.advance.pauses import refused_by_pause
+from pipeline.advance.real_cost import with_cost
+from pipeline.advance.stalls import finish
+from pipeline.advance.vanished_positions import leave
+from pipeline.book.inventory import Stock
+from pipeline.decide.hedging import URGENT, offer_hedge
+from pipeline.messages.base import Output
+from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.entries import BookPath
+from pipeline.messages.goals import HedgeGoal, kind_of
+from pipeline.messages.outcomes import Left
+from pipeline.units import Bps
+from pipeline.venues.registry import need_hedging
+
+
+def gives_way(context: BookContext, stock: Stock) -> bool:
+    """Return whether a book's plan waits for nothing that was sent, while a plan for low health is offered.
+
+    What was sent is seen to its end first: mined, or cancelled past its deadline. One plan for low health does not make way for another.
+    """
+    shard, policy = context.shard, context.policy
+    plan = shard.tables.find(keys.plan(policy.book), Plan)
+    if not policy.hedge or plan is None or refused_by_pause(shard, policy) is not None:
+        return False
+    if not isinstance(stand(plan, shard.tables), Due):
+        return False
+    if plan.closed is None and isinstance(plan.goal, HedgeGoal) and need_hedging(policy).secures(plan.goal):
+        return False
+    effects = shard.tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
+    offered = offer_hedge(shard, policy, stock, effects, context.block.timestamp_s)
+    return offered is not None and offered.target.trigger == URGENT
+
+
+def end_former(
+    context: BookContext, path: BookPath, deviation_bps: Bps
+) -> Generator[Output, None, Plan | None]:
+    """Describe how the book's last plan ends, where that is not said yet, because another takes its place; return it where it is broken off.
+
+    One that is broken off gives its cooldown back, and where no gas was paid for it, its part of the day's limits too: what it was for is
+    proposed again once health allows it. What it left allowed is watched by the plan that takes its place. Raises: UnforeseenMoveError.
+    """
+    tables = context.shard.tables
+    plan = tables.find(keys.plan(context.policy.book), Plan)
+    if plan is None or plan.closed is not None or path.finished_plan == plan.id:
+        return None
+    acting, before, standing = (
+        context.acting_for(kind_of(plan.goal)),
+        state_of(plan, tables),
+        stand(plan, tables),
+    )
+    if isinstance(standing, Finished):  # it gave up in this block what was left of it
+        for said in finish(acting, plan):
+            yield with_cost(context.shard, said, deviation_bps)
+        return None
+    assert isinstance(standing, Due), "nothing takes the place of a plan that has something in flight"
+    left = Left(phase=standing.phase, reason="health_low")
+    for said in leave(acting, plan, left):
+        yield with_cost(context.shard, said, deviation_bps)
+    check_move(before, "end")
+    return plan

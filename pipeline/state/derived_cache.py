@@ -1,0 +1,75 @@
+"""Cache values derived from a shard's entries until one of these entries is written.
+
+It is memory, never stored: whoever has just loaded the entries makes it again when it is asked for.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from pipeline.keys import Place
+
+R = TypeVar("R")
+
+
+class Remembered:
+    """Counts of writes, and what was made of entries at such counts."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self._of_families: dict[str, Any] = {}
+        self._remembered_of: defaultdict[str, list[str]] = defaultdict(list)
+        """By family: under which keys something is remembered that follows from its entries."""
+        self._writes: defaultdict[str, int] = defaultdict(int)
+        self.seen_writes = 0
+        """Counts the writes, also those taken back, to what views are made of."""
+        self._touched: dict[str, Place] = {}
+        """The keys that were written to since somebody last asked."""
+
+    def writes(self, *listed_under: str) -> tuple[int, ...]:
+        """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
+        return tuple(map(self._writes.__getitem__, listed_under))
+
+    def take_touched(self) -> Mapping[str, Place]:
+        """Return the keys that were written to since this was last asked, writes taken back included, and where each belongs."""
+        written, self._touched = self._touched, {}
+        return written
+
+    def overlook(self, keys: Iterable[str]) -> None:
+        """Leave keys out of what `take_touched` will give."""
+        for key in keys:
+            self._touched.pop(key, None)
+
+    def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
+        """Return what follows from these and from nothing else; made only when one is new."""
+        known = self._derived.get(key)
+        if known is None or known[0] != made_of:
+            known = self._derived[key] = (made_of, make())
+        derived: R = known[1]
+        return derived
+
+    def of_family(self, key: str, family: str, make: Callable[[], R]) -> R:
+        """Return what follows from the entries of one family and from nothing else; made only after a write to one."""
+        if key not in self._of_families:
+            return self.of_families(key, (family,), make)
+        derived: R = self._of_families[key]
+        return derived
+
+    def of_families(self, key: str, families: tuple[str, ...], make: Callable[[], R]) -> R:
+        """Return what follows from the entries of some families and from nothing else; made only after a write to one."""
+        if key not in self._of_families:
+            self._of_families[key] = make()
+            for family in families:
+                self._remembered_of[family].append(key)
+        derived: R = self._of_families[key]
+        return derived
+
+    def _count_write(self, place: Place) -> None:
+        """Count a write to an entry."""
+        self.seen_writes += place.is_in_view
+        self._touched[place.names[0]] = place
+        for under in place.lists:
+            self._writes[under] += 1
+        for key in self._remembered_of.pop(place.lists[0], ()):
+            self._of_families.pop(key, None)

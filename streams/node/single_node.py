@@ -1,0 +1,97 @@
+"""Ask a single node, and keep its health as for several nodes."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from pipeline.errors import NodeError
+from pipeline.messages.processes import NodeSeen
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
+from streams.node.budget import NodeBudget
+from streams.node.health import NodeHealth
+from streams.node.port import AccountState, Body, CallToSimulate, Header, Node, SimulatedCall
+
+T = TypeVar("T")
+
+
+class OneNode:
+    """`port.Node` of one node: its answers and errors as they are, with how it answers noted down."""
+
+    def __init__(
+        self,
+        name: str,
+        node: Node,
+        *,
+        budget: NodeBudget | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take a node by the name that people are shown, and what counts its questions where it has a budget."""
+        self._name, self._node, self._budget, self._clock = name, node, budget, clock
+        self.health = NodeHealth()
+
+    async def chain_id(self) -> ChainId:
+        """Ask which chain the node follows."""
+        return await self._asked(self._node.chain_id())
+
+    async def keeps_own_time(self) -> bool:
+        """Return whether the node is an anvil."""
+        return await self._asked(self._node.keeps_own_time())
+
+    async def newest(self) -> Header:
+        """Ask for the newest block."""
+        header = await self._asked(self._node.newest())
+        self.health.at(header, self._clock())
+        return header
+
+    async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
+        """Ask for blocks of the present branch by height."""
+        return await self._asked(self._node.headers(numbers))
+
+    async def header(self, block_hash: Hash) -> Header | None:
+        """Ask for a block by hash, of whichever branch."""
+        return await self._asked(self._node.header(block_hash))
+
+    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
+        """Ask for what happened in blocks, by their hashes."""
+        return await self._asked(self._node.bodies(headers))
+
+    async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
+        """Call a contract as the state was after a block, given by hash."""
+        return await self._asked(self._node.call(to, data, at))
+
+    async def simulate(
+        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
+    ) -> list[SimulatedCall]:
+        """Run calls in order in one block upon a block, given by hash."""
+        return await self._asked(self._node.simulate(calls, at, time_s))
+
+    async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
+        """Run calls in order where `simulate` is not served."""
+        return await self._asked(self._node.simulate_by_override(calls, at))
+
+    async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
+        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        return await self._asked(self._node.native_balances(questions))
+
+    async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
+        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        return await self._asked(self._node.accounts(questions))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._node.close()
+
+    def seen(self) -> tuple[NodeSeen, ...]:
+        """Return how the node has answered; with no other beside it, it is behind none."""
+        return (self.health.seen(self._name, self.health.head, self._budget),)
+
+    async def _asked(self, answer: Awaitable[T]) -> T:
+        """Wait for an answer, and note how long it took, or why there is none. Raises: whatever the node raises."""
+        began_s = self._clock()
+        try:
+            found = await answer
+        except NodeError as error:
+            self.health.failed(error, self._clock())
+            raise
+        self.health.answered(self._clock() - began_s)
+        return found
