@@ -42,7 +42,7 @@ def gives_way(context: BookContext, stock: Stock) -> bool:
 def end_former(
     context: BookContext, path: BookPath, deviation_bps: Bps
 ) -> Generator[Output, None, Plan | None]:
-    """Describe how the book's last plan ends, where that is not said yet, because another takes its place; return it where it is broken off.
+    """Publish the end of a book's last plan, unless that was done, because another takes its place; return the plan if it is broken off.
 
     One that is broken off gives its cooldown back, and where no gas was paid for it, its part of the day's limits too: what it was for is
     proposed again once health allows it. What it left allowed is watched by the plan that takes its place. Raises: UnforeseenMoveError.

@@ -110,7 +110,7 @@ def _is_of_a_book(kind: type[Output]) -> bool:
 def tell_views_if_possible(
     shard: Shard, event: AnyEvent, before: Shown, now: Provenance
 ) -> tuple[Output, ...]:
-    """Return the views of a shard that has just been halted; none where they are what cannot be told."""
+    """Return the views of a shard that has just been halted; none if they are what cannot be computed."""
     try:
         return tuple(tell_views(shard, event, before, now, compare_all=True))
     except MemoryError:  # of the machine, not of the shard
@@ -173,7 +173,7 @@ def _told_positions(
     *,
     again: bool,
 ) -> Iterator[Output]:
-    """Return positions whose face is new."""
+    """Return the views of positions that have changed."""
     compared = [compare(former.get(book), present.get(book)) for book in sorted(changed)]
     known = by_item(before for before, _ in compared if before is not None)
     found = by_item(after for _, after in compared if after is not None)

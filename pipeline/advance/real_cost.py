@@ -53,7 +53,7 @@ def count_cost(context: BookContext, tracked: Tracked) -> None:
 
 
 def with_cost(shard: Shard, said: Output, deviation_bps: Bps | None) -> Output:
-    """Return with a plan's end what it has cost, and what was foreseen; anything else is said as it is."""
+    """Add to a plan's end what it has cost and what was foreseen; any other output is returned as it is."""
     plan = shard.tables.find(keys.plan(said.book), Plan) if isinstance(said, PlanClosed) else None
     if not isinstance(said, PlanClosed) or plan is None or plan.id != said.plan:
         return said
