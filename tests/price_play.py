@@ -22,12 +22,16 @@ T = TypeVar("T")
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _FEED = "0x" + "fe" * 20
 FEED_CODE = (
-    "0x60003560e01c63313ce5671460"
-    "32"
-    "57"  # decimals() goes on at 0x32
+    "0x60003560e01c"
+    "80637284e416146048"
+    "57"  # description() goes on at 0x48
+    "63313ce5671460"
+    "3c"
+    "57"  # decimals() goes on at 0x3c
     + "".join(f"60{slot:02x}5460{32 * slot:02x}52" for slot in range(5))  # else: slots 0 to 4, in order
     + "60a06000f3"
     + "5b60055460005260206000f3"  # slot 5
+    + "5b602060005260065460205260075460405260606000f3"  # a text: its length in slot 6, up to 32 bytes in slot 7
 )
 """A stand-in for AggregatorV3: it answers what its storage holds."""
 

@@ -117,6 +117,29 @@ class UptimeFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """So long after it is back no price of the chain is acted at."""
 
 
+class KnownFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Chainlink price feed, and when it answers anew."""
+
+    address: _Address
+    heartbeat_s: Annotated[int, msgspec.Meta(ge=1, le=604_800)]
+    """After so long at the latest, in seconds."""
+    deviation_bps: Annotated[int, msgspec.Meta(ge=1, le=1_000)] | None = None
+    """Before that, once the price has moved by so much. None: not known."""
+
+    @property
+    def max_age_s(self) -> int:
+        """Return the age up to which an answer is relied on: the heartbeat and a tenth, in seconds. Rounds: up."""
+        return -(-self.heartbeat_s * 11 // 10)
+
+
+class PriceFeeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The chain's Chainlink price feeds, as `source` lists them."""
+
+    source: _Text
+    pairs: dict[_Text, KnownFeed]
+    """By the description that each gives of itself, such as `ETH / USD`."""
+
+
 class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that is known of a chain. Addresses are in lower case."""
 
@@ -130,6 +153,7 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """By symbol, what counts as money; `source` is where that is from."""
     sequencer: UptimeFeed | None = None
     aave_v3: LendingContracts | None = None
+    feeds: PriceFeeds | None = None
     file: str = ""
     """Where it was read: errors name it. No field of the file's own."""
 
@@ -146,6 +170,8 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             yield "stable tokens"
         if self.aave_v3 is None:
             yield "a lending market"
+        if self.feeds is None:
+            yield "price feeds"
 
 
 @cache

@@ -12,7 +12,7 @@ from pipeline.book.price_rings import mean_price
 from pipeline.book.prices import along, at_par, find_spot
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
-from pipeline.messages.prices import FeedPrice, MeanPath, Par, PriceSource
+from pipeline.messages.prices import FeedPrice, MeanPath, Par, PriceSource, Reference
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, Seconds
 from pipeline.venues.registry import venues_of
@@ -57,6 +57,52 @@ def doubt(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> Doubt
                 (apart - reference.within_bps, Doubt(reason="prices_apart", item=item, apart_bps=apart))
             )
     return max(found, key=lambda each: each[0])[1] if found else None
+
+
+class ReferenceNow(msgspec.Struct, frozen=True, kw_only=True):
+    """A reference of a token's price, as it is at a block."""
+
+    token: Address
+    item: str
+    """What the reference is of: a pool, a feed, or a token."""
+    within_bps: Bps
+    price: Price | None
+    """Raw quote per raw token; None where it is not known."""
+    doubt: Doubt | None
+    """Why it is not known, or that spot is too far from it; None: neither."""
+    apart_bps: Bps | None
+    """How far spot is from it."""
+    age_s: Seconds | None
+    """Age of a feed's last answer; None where nothing was answered, and for what pools show."""
+
+
+def references_now(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> list[ReferenceNow]:
+    """List every reference of a book with its price, its age and how far spot is from it, for people to see."""
+    return [
+        _reference_now(shard, policy, token, reference, prices=prices, now_s=now_s)
+        for token, reference in policy.all_references()
+    ]
+
+
+def _reference_now(
+    shard: Shard, policy: Policy, token: Address, reference: Reference, *, prices: Prices, now_s: Seconds
+) -> ReferenceNow:
+    source, item = reference.price, _item_of(token, reference.price)
+    found = _price_of(shard, policy, token, source, prices=prices, now_s=now_s)
+    answer = answer_of(shard.tables, source) if isinstance(source, FeedPrice) else None
+    price, doubted = (None, found) if isinstance(found, Doubt) else (found, None)
+    apart = None if price is None else apart_bps(prices[token], price)
+    if apart is not None and apart > reference.within_bps:
+        doubted = Doubt(reason="prices_apart", item=item, apart_bps=apart)
+    return ReferenceNow(
+        token=token,
+        item=item,
+        within_bps=reference.within_bps,
+        price=price,
+        doubt=doubted,
+        apart_bps=apart,
+        age_s=None if answer is None else Seconds(now_s - answer.updated_at_s),
+    )
 
 
 def apart_bps(spot: Price, reference: Price) -> Bps:

@@ -19,6 +19,7 @@ from streams.cli.holdings import staleness, state_of
 from streams.cli.node_abilities import try_node
 from streams.cli.node_row import node_row
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
+from streams.cli.prices_row import prices_row
 from streams.cli.processes import process_rows
 from streams.cli.submitting import signer_file_for
 from streams.cli.wider_limits import wider_than_signers
@@ -59,6 +60,7 @@ async def _examine(settings: Settings, signers: Sequence[SignerFile]) -> list[tu
         "shards": state.shards,
         "books": state.books,
         **({"signers": state.signers} if signers else {}),
+        "prices": state.prices,
         "tokens": state.tokens,
         "transfers": _transfers,
         "contracts": _contracts,
@@ -151,6 +153,11 @@ class _State:
     def modes(self) -> set[str]:
         """Return the modes of the books in force, as far as they were looked at."""
         return {book.policy.mode for book in self._books}
+
+    async def prices(self, settings: Settings) -> str:
+        """Describe the reference prices of the books in force, with age and distance from spot."""
+        await self._load(settings)
+        return prices_row(self._books)
 
     async def tokens(self, settings: Settings) -> str:
         """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""

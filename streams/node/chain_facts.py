@@ -14,6 +14,7 @@ from pipeline.units import Address, Hash
 from streams.node.chain_code import pool_address, wrong_code
 from streams.node.contract_calls import Ask, ContractReader, method
 from streams.node.http_node import HttpNode
+from streams.node.known_feeds import known_feed_facts
 from streams.node.lending_facts import lending_facts
 from streams.node.multicall import MULTICALL3
 from streams.node.rpc import Rpc
@@ -62,6 +63,9 @@ async def chain_facts(
             told = await lending_facts(reader, chain.aave_v3)
             wrong += told.wrong
             notes += told.notes
+    if chain is not None and chain.feeds is not None and not wrong:
+        async for fact in known_feed_facts(reader, chain.feeds, at):
+            (notes if fact.is_right else wrong).append(fact.says)
     if sequencer is not None:
         found = await sequencer_facts(reader, sequencer, at)
         (notes if found.trouble is None else wrong).append(found.says)

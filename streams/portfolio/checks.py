@@ -24,11 +24,12 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
     yield from _repeated((("books", i, "book"), book.book) for i, book in enumerate(portfolio.books))
     yield from _shared_accounts(portfolio)
     yield from problems_in_venues(portfolio)
+    ages = portfolio.chain.feed_ages()
     for i, book in enumerate(portfolio.books):
         path: FieldPath = ("books", i)
         yield from _tokens(book, path)
         yield from _assets(book, path)
-        yield from problems_in_prices(book, path)
+        yield from problems_in_prices(book, path, ages)
         yield from _pools(book, path)
         yield from _price_history(book, path)
         yield from problems_in_hedge_section(book, path)

@@ -24,7 +24,7 @@ from streams.chain_numbers import ChainNumbers
 from streams.portfolio.checks import problems_in, slots_of
 from streams.portfolio.hedges import hedge_of, problems_in_hedge
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
-from streams.portfolio.price_sources import assets_of, references_of
+from streams.portfolio.price_sources import FeedAges, assets_of, references_of
 from streams.portfolio.raw import raw_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 from streams.portfolio.venues import (
@@ -87,9 +87,9 @@ def policies(
 ) -> tuple[Policy, ...]:
     """Complete each book: its pools' views are published by the first book in the file that names them."""
     published: set[Address] = set()
-    made, numbers = [], portfolio.chain.numbers()
+    made, numbers, ages = [], portfolio.chain.numbers(), portfolio.chain.feed_ages()
     for book in portfolio.books:
-        policy = _policy(book, chain, numbers)
+        policy = _policy(book, chain, numbers, ages)
         policy = msgspec.structs.replace(
             policy, names=names_of(policy.all_addresses(), names) or msgspec.UNSET
         )
@@ -116,7 +116,7 @@ def publishing(policy: Policy, pools: Collection[Address]) -> Policy:
     return msgspec.structs.replace(unversioned, policy_version=version_of(unversioned))
 
 
-def _policy(book: BookSection, chain: ChainProfile, numbers: ChainNumbers) -> Policy:
+def _policy(book: BookSection, chain: ChainProfile, numbers: ChainNumbers, ages: FeedAges) -> Policy:
     return Policy(
         book=book.book,
         chain=chain,
@@ -131,11 +131,11 @@ def _policy(book: BookSection, chain: ChainProfile, numbers: ChainNumbers) -> Po
             for name in (_address(book, n) for n in book.quote_equivalents)
             if name != _address(book, book.quote)
         ),
-        assets=assets_of(book) or msgspec.UNSET,
+        assets=assets_of(book, ages) or msgspec.UNSET,
         pools=book.pools,
         pools_at=pools_at(book) or msgspec.UNSET,
         reference_pool=book.reference_pool,
-        references=references_of(book, book.references),
+        references=references_of(book, book.references, ages),
         price_history=_price_history(book),
         strategy=_strategy(book.strategy),
         limits=_limits(book, numbers),

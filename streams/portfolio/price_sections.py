@@ -22,7 +22,7 @@ class PriceSection(Section):
     par: str | None = Field(default=None, description="the token that it is worth as much as")
     feed: Addr | None = Field(default=None, description="a Chainlink feed of it")
     max_age: Duration | None = None
-    """How old the feed's answer may be; by default by what the feed is known for."""
+    """How old the feed's answer may be; by default its heartbeat and a tenth, where the chain's file has the feed."""
     counts_in: str | None = Field(default=None, description="what the feed counts in: quote or base")
 
 

@@ -1,16 +1,18 @@
 """Check the price sources of a portfolio file, and make the policy's part of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PoolPath, PriceSource, Reference
-from pipeline.units import Address, PoolId
+from pipeline.units import Address, PoolId, Seconds
 from streams.human_numbers import bps_text, seconds_text
 from streams.portfolio.price_sections import AssetSection, PriceSection, ReferenceSection
 from streams.portfolio.sections import BookSection, TokenSection
 from streams.yaml_positions import FieldPath, Problem
 
+FeedAges = Mapping[Address, Seconds]
+"""How old an answer of each price feed may be whose heartbeat the chain's file has."""
 _KINDS = ("pools", "mean", "par", "feed")
 _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 24, 30 * 86_400
 _OLDEST_S = 7 * 86_400
@@ -41,7 +43,7 @@ def pricing_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPat
         yield from (((*named, "mean", k), pool) for k, pool in enumerate(price.mean or ()))
 
 
-def problems_in_prices(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+def problems_in_prices(book: BookSection, path: FieldPath, ages: FeedAges) -> Iterator[Problem]:
     """Find what is wrong with the prices of a book's tokens."""
     for j, asset in enumerate(book.assets):
         place: FieldPath = (*path, "assets", j)
@@ -51,11 +53,11 @@ def problems_in_prices(book: BookSection, path: FieldPath) -> Iterator[Problem]:
             says = "values nothing: a mean is not a price of now. It may stand under references"
             yield Problem((*place, "price", "mean"), says)
     for place, token, price in named_prices(book, path):
-        yield from _problems_in(book, place, token, price)
+        yield from _problems_in(book, place, token, price, ages)
 
 
 def _problems_in(
-    book: BookSection, place: FieldPath, token: TokenSection | None, price: PriceSection
+    book: BookSection, place: FieldPath, token: TokenSection | None, price: PriceSection, ages: FeedAges
 ) -> Iterator[Problem]:
     named = [kind for kind in _KINDS if getattr(price, kind) is not None]
     if len(named) != 1:
@@ -66,7 +68,7 @@ def _problems_in(
         if len(set(pools)) != len(pools):
             yield Problem((*place, kind), "names a pool twice")
     yield from _window(place, price)
-    yield from _feed(place, price)
+    yield from _feed(place, price, ages)
     yield from _units(book, place, token, price)
     if isinstance(price, ReferenceSection) and not 0 < price.within <= _MOST_APART_BPS:
         says = f"{bps_text(price.within)} is not above 0% and up to {bps_text(_MOST_APART_BPS)}"
@@ -86,11 +88,13 @@ def _units(
             yield Problem((*place, field), f"{named} is not {' or '.join(units)}")
 
 
-def _feed(place: FieldPath, price: PriceSection) -> Iterator[Problem]:
+def _feed(place: FieldPath, price: PriceSection, ages: FeedAges) -> Iterator[Problem]:
     if price.feed is None:
         for field in ("max_age", "counts_in"):
             if getattr(price, field) is not None:
                 yield Problem((*place, field), "is of a feed only")
+    elif price.max_age is None and price.feed in ages:
+        return
     elif price.max_age is None:
         says = "missing: how old the feed's answer may be; a little more than its heartbeat"
         yield Problem((*place, "max_age"), says)
@@ -111,39 +115,39 @@ def _window(place: FieldPath, price: PriceSection) -> Iterator[Problem]:
 
 
 # ------------------------------------------------------------------ as the policy says them
-def assets_of(book: BookSection) -> tuple[Asset, ...]:
+def assets_of(book: BookSection, ages: FeedAges) -> tuple[Asset, ...]:
     """Complete the assets of a book that was found right."""
-    return tuple(_asset(book, each) for each in book.assets)
+    return tuple(_asset(book, each, ages) for each in book.assets)
 
 
 def references_of(
-    book: BookSection, sections: Iterable[ReferenceSection]
+    book: BookSection, sections: Iterable[ReferenceSection], ages: FeedAges
 ) -> tuple[Reference, ...] | msgspec.UnsetType:
     """Complete references that were found right; unset where there are none."""
-    made = tuple(Reference(price=_source(book, each), within_bps=each.within) for each in sections)
+    made = tuple(Reference(price=_source(book, each, ages), within_bps=each.within) for each in sections)
     return made or msgspec.UNSET
 
 
-def _asset(book: BookSection, section: AssetSection) -> Asset:
+def _asset(book: BookSection, section: AssetSection, ages: FeedAges) -> Asset:
     return Asset(
         token=_address(book, section.token),
         price_path=section.price_path or (),
-        valued_by=msgspec.UNSET if section.price is None else _source(book, section.price),
-        references=references_of(book, section.references),
+        valued_by=msgspec.UNSET if section.price is None else _source(book, section.price, ages),
+        references=references_of(book, section.references, ages),
         target_share_bps=section.target_share,
     )
 
 
-def _source(book: BookSection, section: PriceSection) -> PriceSource:
+def _source(book: BookSection, section: PriceSection, ages: FeedAges) -> PriceSource:
     if section.pools is not None:
         return PoolPath(pools=section.pools)
     if section.mean is not None:
         assert section.window is not None, "checked before"
         return MeanPath(pools=section.mean, window_s=section.window)
     if section.feed is not None:
-        assert section.max_age is not None, "checked before"
+        max_age_s = ages[section.feed] if section.max_age is None else section.max_age
         unit = _address(book, section.counts_in or book.quote)
-        return FeedPrice(feed=section.feed, unit=unit, max_age_s=section.max_age)
+        return FeedPrice(feed=section.feed, unit=unit, max_age_s=max_age_s)
     assert section.par is not None, "checked before"
     return Par(unit=_address(book, section.par))
 

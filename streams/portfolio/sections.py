@@ -95,6 +95,13 @@ class ChainSection(Section):
         file = self.file()
         return numbers_of(self.id) if file is None else numbers_in(file)
 
+    def feed_ages(self) -> Mapping[Address, Seconds]:
+        """Look up how old the answers of the price feeds that the chain's file knows may be, by feed."""
+        file = self.file() or known_chains().get(self.id)
+        if file is None or file.feeds is None:
+            return {}
+        return {Address(feed.address): Seconds(feed.max_age_s) for feed in file.feeds.pairs.values()}
+
     def uptime_feed(self) -> SequencerFeed | None:
         """Return which feed the books go by: this section's above that of the chain's file; None where neither names one."""
         return self.sequencer.feed(self.file() or known_chains().get(self.id))

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anvil
 FEED = "0x" + "fd" * 20
 ODD_FACTORY = "0x" + "fa" * 20
 SEQUENCER = f'[sequencer]\nsource = "its deployer"\nuptime_feed = "{FEED}"\ngrace_s = 3600\n'
+FEEDS = f'[feeds]\nsource = "its deployer"\n[feeds.pairs."ETH / USD"]\naddress = "{FEED}"\nheartbeat_s = 3600\ndeviation_bps = 50\n'
 OWN = Path("own.toml")
 PORTFOLIO = Path("portfolio.yaml")
 
@@ -53,7 +54,7 @@ def wrong(text: str) -> str:
 def test_a_right_file_is_told_with_the_blocks_that_have_names(text, chain):
     head = chain.header().number
     assert row(text) == (
-        "a chain of one's own: a block every 250 ms, final 40 blocks below the head; its file has not a lending market; "
+        "a chain of one's own: a block every 250 ms, final 40 blocks below the head; its file has not a lending market, price feeds; "
         f"safe is {min(32, head)} blocks below the head; finalized is {min(64, head)} blocks below the head"
     )
 
@@ -136,6 +137,37 @@ def test_a_sequencer_that_is_down_or_was_is_named(text, chain, answer, ago_s, sa
 
 def test_a_feed_that_is_none_is_named(text):
     assert f"the sequencer's uptime feed {FEED} does not answer" in wrong(text + SEQUENCER)
+
+
+@pytest.mark.parametrize(
+    ("name", "ago_s", "says"),
+    [
+        ("ETH / USD", 720, "ETH / USD 2,412.50, 12m old (at least every 1h or 0.5%)"),
+        ("ETH / USD", 3_961, "ETH / USD 2,412.50, 1h6m old, which is late (at least every 1h or 0.5%)"),
+        ("BTC / USD", 720, f"feeds: ETH / USD: {FEED} says that it is BTC / USD"),
+    ],
+)
+def test_a_price_feed_is_told_with_its_age_and_must_be_what_the_file_says(text, chain, name, ago_s, says):
+    chain.rpc("anvil_setCode", FEED, FEED_CODE)
+    at_s = chain.header().timestamp_s
+    held = (
+        7,
+        241_250_000_000,
+        at_s,
+        at_s - ago_s,
+        7,
+        8,
+        len(name),
+        int.from_bytes(name.encode().ljust(32, b"\0")),
+    )
+    for slot, value in enumerate(held):
+        chain.rpc("anvil_setStorageAt", FEED, hex(slot), f"0x{value:064x}")
+    told = wrong(text + FEEDS) if name != "ETH / USD" else row(text + FEEDS)
+    assert says in told
+
+
+def test_a_price_feed_that_does_not_answer_is_named(text):
+    assert f"feeds: ETH / USD: {FEED} does not answer" in wrong(text + FEEDS)
 
 
 def test_a_file_of_another_form_is_named_with_the_portfolios_line(text):

@@ -38,6 +38,7 @@ def test_every_address_is_written_with_its_checksum_and_kept_in_lower_case(path)
     kept = {*chain.contracts.places().values(), *chain.stable_tokens.values()}
     kept |= {chain.sequencer.uptime_feed} if chain.sequencer else set()
     kept |= set(chain.aave_v3.places().values()) if chain.aave_v3 else set()
+    kept |= {feed.address for feed in chain.feeds.pairs.values()} if chain.feeds else set()
     assert kept == {address.lower() for address in addresses}
 
 

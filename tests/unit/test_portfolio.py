@@ -379,6 +379,20 @@ def test_a_feed_counts_in_the_quote_unless_it_says_otherwise():
     assert asset.spot == replace(feed, unit=Address(WETH.lower()), max_age_s=Seconds(86_400))
 
 
+def test_a_feed_of_the_chains_file_is_relied_on_for_its_heartbeat_and_a_tenth():
+    known = chains.known_chains()[1].feeds
+    assert known is not None
+    feed = known.pairs["ETH / USD"]
+    (book,) = load(referring(f"{{feed: '{feed.address}'}}"))
+    (said,) = book.feeds()
+    assert (said.feed, said.max_age_s) == (feed.address, 3_960) == (feed.address, feed.max_age_s)
+    (book,) = load(referring(f"{{feed: '{feed.address}', max_age: 2h}}"))
+    assert book.feeds()[0].max_age_s == 7_200
+    elsewhere = referring(f"{{feed: '{feed.address}'}}").replace("id: 1\n", "id: 10\n", 1)
+    with pytest.raises(SettingsError, match=r"references\[0\]\.max_age: missing"):
+        load(elsewhere)
+
+
 WRONG_PRICES = [
     (f"{{feed: '{OWNER}'}}", "references[0].max_age", "missing: how old the feed's answer may be"),
     (f"{{feed: '{OWNER}', max_age: 8d}}", "references[0].max_age", "8d is not above 0s and up to 7d"),

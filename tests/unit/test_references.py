@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.book.prices import spot_prices
-from pipeline.book.references import apart_bps, doubt
+from pipeline.book.references import apart_bps, doubt, references_now
 from pipeline.drive import drive
 from pipeline.messages.base import Output, Price
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, RebalanceProposed, StepRefused
@@ -237,3 +237,24 @@ def test_an_asset_is_valued_at_its_feed_until_the_answer_is_too_old(unit, decima
     late = [*told(Output), *told(Output), *told(Output)]
     assert [said.reason for said in late if isinstance(said, Declined)] == ["price_too_old"]
     assert [said for said in late if isinstance(said, ViewRemoved)], "it has no value any more, and no view"
+
+
+# ------------------------------------------------------------------ as people see them
+def test_each_reference_is_listed_with_price_age_and_distance():
+    both = (*near_the_feed(max_age_s=600), *near_the_mean(window_s=240))
+    book = live(references=both)
+    desk = fed(book)
+    now_s = desk.watcher.chain.head.timestamp_s
+    prices = spot_prices(desk.shard, book)
+    feed, mean = references_now(desk.shard, book, prices, now_s)
+    assert (feed.item, feed.doubt, feed.apart_bps) == (f"feed/{FEED}", None, 1)
+    assert feed.age_s == now_s - desk.watcher.feeds[FEED].updated_at_s > 0
+    assert (mean.price, mean.apart_bps, mean.age_s) == (None, None, None)
+    assert mean.doubt is not None
+    assert mean.doubt.reason == "mean_too_short"
+    desk.watcher.feeds[FEED] = answered(1.03 * 10**12, now_s)
+    desk.block()
+    (feed, _) = references_now(desk.shard, book, prices, now_s + 12)
+    assert feed.doubt is not None
+    assert (feed.doubt.reason, feed.apart_bps) == ("prices_apart", 292)
+    assert doubt(desk.shard, book, prices, now_s + 12) is not None
