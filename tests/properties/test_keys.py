@@ -40,6 +40,7 @@ KINDS = {
     "price": (ADDRESSES, NUMBERS, NUMBERS, NUMBERS),
     "feed": (ADDRESSES,),
     "sequencer": (ADDRESSES,),
+    "order_word": (BOOKS,),
     "summed": (BOOKS, NUMBERS),
     "passed": (NUMBERS,),
     "prices": (BOOKS,),
