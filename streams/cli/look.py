@@ -11,9 +11,10 @@ import typer
 
 from pipeline.errors import SettingsError
 from pipeline.messages.decisions import Declined, PlanOpened, RebalanceProposed
-from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
+from streams.cli.console import AsJson, out, print_json, print_line, print_table, run, say, settings_for
 from streams.cli.hedge import as_object as hedge_as_object
 from streams.cli.hedge import print_hedges
+from streams.cli.looking import Asked, looks
 from streams.cli.sentences import sentence
 from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position_row, views_of
 from streams.cli.wording import named_in, pair_price_text
@@ -21,13 +22,10 @@ from streams.human_numbers import bps_text, duration_text, short
 from streams.kafka.codec import encode
 from streams.look.account_before import standing_text, waiting_told
 from streams.look.earnings import Earned
-from streams.look.owner_report import Glance, PairNow, glance
-from streams.node.http_node import HttpNode
+from streams.look.owner_report import Glance, PairNow
 from streams.node.venues.port import LoanStanding
-from streams.redaction import remember_secret
 from streams.settings import Settings
 
-_TIMEOUT_S = 10.0
 _DECISIONS = (Declined, RebalanceProposed, PlanOpened)
 """What the default policy says; the rest of what a fold leads to is views."""
 
@@ -46,17 +44,18 @@ def look(
     write: Annotated[
         Path | None, typer.Option(help="Write a portfolio file for what was found, to go on from.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again at each new block, until Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at an owner's positions: ranges, amounts, fees, and what the default policy would do. Sends nothing."""
     settings = settings_for("look")
     if write is not None and write.exists():
         raise SettingsError(f"{write} exists: name another file")
-    seen = run(_glance(settings, rpc, owner, block, chain))
-    if as_json:
-        print_json(json.dumps(_as_json(seen)))
-    else:
-        _print(seen)
+    if watch and (block is not None or write is not None):
+        raise SettingsError("--watch: shows each new block, so it takes neither --block nor --write")
+    seen = run(_show(settings, Asked(owner, rpc, block, chain), watch=watch, as_json=as_json))
     if write is not None and seen.pairs:
         write.write_text(seen.suggested, encoding="utf-8")
         say(f"wrote {write}: book {seen.pairs[0].pair.name}, in mode dry-run. Next: evenkeel check {write}")
@@ -66,18 +65,16 @@ def look(
             )
 
 
-async def _glance(
-    settings: Settings, rpc: str | None, owner: str, block: int | None, chain: Path | None
-) -> Glance:
-    url = settings.rpc_urls[0] if rpc is None else rpc
-    if not url.startswith(("http://", "https://")):
-        raise SettingsError("--rpc: must be an http:// or https:// URL")
-    remember_secret(url)
-    node = HttpNode(url, timeout_s=_TIMEOUT_S)
-    try:
-        return await glance(node, owner, block=block, chain_file=chain, folder=settings.folder)
-    finally:
-        await node.close()
+async def _show(settings: Settings, asked: Asked, *, watch: bool, as_json: bool) -> Glance:
+    """Show each look, and return the last; on a terminal that watches, in place of the one before."""
+    async for seen in looks(settings, asked, again=watch):
+        if as_json:
+            print_json(json.dumps(_as_json(seen)))
+            continue
+        if watch:
+            out().clear()  # of a terminal; anything else takes one look behind the other
+        _print(seen)
+    return seen
 
 
 # ------------------------------------------------------------------ for people
