@@ -14,7 +14,7 @@ from pipeline.messages.decisions import Declined, PlanOpened, RebalanceProposed
 from streams.cli.console import AsJson, out, print_json, print_line, print_table, run, say, settings_for
 from streams.cli.hedge import as_object as hedge_as_object
 from streams.cli.hedge import print_hedges
-from streams.cli.looking import Asked, looks
+from streams.cli.looking import LookAsked, looks
 from streams.cli.sentences import sentence
 from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position_row, views_of
 from streams.cli.wording import named_in, pair_price_text
@@ -55,7 +55,7 @@ def look(
         raise SettingsError(f"{write} exists: name another file")
     if watch and (block is not None or write is not None):
         raise SettingsError("--watch: shows each new block, so it takes neither --block nor --write")
-    seen = run(_show(settings, Asked(owner, rpc, block, chain), watch=watch, as_json=as_json))
+    seen = run(_show(settings, LookAsked(owner, rpc, block, chain), watch=watch, as_json=as_json))
     if write is not None and seen.pairs:
         write.write_text(seen.suggested, encoding="utf-8")
         say(f"wrote {write}: book {seen.pairs[0].pair.name}, in mode dry-run. Next: evenkeel check {write}")
@@ -65,7 +65,7 @@ def look(
             )
 
 
-async def _show(settings: Settings, asked: Asked, *, watch: bool, as_json: bool) -> Glance:
+async def _show(settings: Settings, asked: LookAsked, *, watch: bool, as_json: bool) -> Glance:
     """Show each look, and return the last; on a terminal that watches, in place of the one before."""
     async for seen in looks(settings, asked, again=watch):
         if as_json:

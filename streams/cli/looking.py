@@ -23,7 +23,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _REMIND_S = 60.0
 
 
-class Asked(NamedTuple):
+class LookAsked(NamedTuple):
     """What is to be looked at, and of which node."""
 
     owner: str
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
     """A file that describes the chain."""
 
 
-async def looks(settings: Settings, asked: Asked, *, again: bool) -> AsyncIterator[Glance]:
+async def looks(settings: Settings, asked: LookAsked, *, again: bool) -> AsyncIterator[Glance]:
     """Look once, or `again` at each new block; then a node that has trouble is asked again, and that is said.
 
     Raises: SettingsError where owner or deployment are not known, UnreadableError, NodeError at the first look.
@@ -60,7 +60,7 @@ async def looks(settings: Settings, asked: Asked, *, again: bool) -> AsyncIterat
         await node.close()
 
 
-async def _glance(node: HttpNode, asked: Asked, settings: Settings) -> Glance:
+async def _glance(node: HttpNode, asked: LookAsked, settings: Settings) -> Glance:
     return await glance(node, asked.owner, block=asked.block, chain_file=asked.chain, folder=settings.folder)
 
 

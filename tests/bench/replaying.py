@@ -133,7 +133,9 @@ def _elsewhere(python: str, rounds: int) -> list[Row | Absent]:
         check=False,
     )
     if run.returncode:
-        return [Absent(_NAME, "degenbot", f"{python} ended with {run.returncode}")]
+        return [
+            Absent(_NAME, "degenbot", f"the interpreter that BENCH_PEERS names ended with {run.returncode}")
+        ]
     said = [Row(**row) for row in json.loads(run.stdout)]
     found: list[Row | Absent] = [row for row in said if row.peer.startswith("degenbot")]
     return found or [Absent(_NAME, "degenbot", f"{python} does not have it")]
