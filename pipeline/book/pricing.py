@@ -2,12 +2,20 @@
 
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
-from pipeline.units import Address
+from pipeline.units import Address, Bps
+
+_WHOLE_BPS = 10_000
 
 
 def in_quote(policy: Policy, token: Address, amount: int, base_price: Price) -> int:
     """Value an amount of base or quote, at a price of base in raw quote. Rounds: down."""
     return amount if token == policy.quote else base_price.value(amount)
+
+
+def apart_bps(price: Price, reference: Price) -> Bps:
+    """Measure how far a price is from a reference, of the reference. Rounds: up."""
+    ours, theirs = price.numerator * reference.denominator, reference.numerator * price.denominator
+    return Bps(-(-abs(ours - theirs) * _WHOLE_BPS // theirs))
 
 
 def pair_price(policy: Policy, base_price: Price) -> Price:

@@ -7,9 +7,9 @@ import msgspec
 from pipeline import keys
 from pipeline.book.exposures import Spot
 from pipeline.book.feeds import answer_of, feed_fault, feed_price
-from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.price_rings import mean_price
 from pipeline.book.prices import along, at_par, find_spot
+from pipeline.book.pricing import apart_bps
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import FeedPrice, MeanPath, Par, PriceSource, Reference
@@ -47,15 +47,11 @@ def doubt(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> Doubt
     """
     found: list[tuple[int, Doubt]] = []
     for token, reference in policy.all_references():
-        price = _price_of(shard, policy, token, reference.price, prices=prices, now_s=now_s)
-        if isinstance(price, Doubt):
-            return price
-        apart = apart_bps(prices[token], price)
-        if apart > reference.within_bps:
-            item = _item_of(token, reference.price)
-            found.append(
-                (apart - reference.within_bps, Doubt(reason="prices_apart", item=item, apart_bps=apart))
-            )
+        now = _reference_now(shard, policy, token, reference, prices=prices, now_s=now_s)
+        if now.apart_bps is None:
+            return now.doubt
+        if now.doubt is not None:
+            found.append((now.apart_bps - reference.within_bps, now.doubt))
     return max(found, key=lambda each: each[0])[1] if found else None
 
 
@@ -103,12 +99,6 @@ def _reference_now(
         apart_bps=apart,
         age_s=None if answer is None else Seconds(now_s - answer.updated_at_s),
     )
-
-
-def apart_bps(spot: Price, reference: Price) -> Bps:
-    """Measure how far spot is from a reference, of the reference. Rounds: up."""
-    ours, theirs = spot.numerator * reference.denominator, reference.numerator * spot.denominator
-    return Bps(-(-abs(ours - theirs) * WHOLE_BPS // theirs))
 
 
 def _price_of(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.book.prices import spot_prices
-from pipeline.book.references import apart_bps, doubt, references_now
+from pipeline.book.pricing import apart_bps
+from pipeline.book.references import doubt, references_now
 from pipeline.drive import drive
 from pipeline.messages.base import Output, Price
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, RebalanceProposed, StepRefused

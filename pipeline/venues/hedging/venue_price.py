@@ -1,6 +1,6 @@
 """Check the price by which a hedge's venue liquidates: refuse one that is old or far from the reference price."""
 
-from pipeline.book.inventory import WHOLE_BPS
+from pipeline.book.pricing import apart_bps
 from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
@@ -14,7 +14,7 @@ def why_far(venue: HedgeVenue, shard: Shard, policy: Policy, reference: Price) -
     own = venue.base_price(shard, policy)
     if own is None:
         return "the venue has no price of base and quote"
-    apart = _apart_bps(own, reference)
+    apart = apart_bps(own, reference)
     return f"the venue's price is {apart} bps from the reference, more than {most}" if apart > most else None
 
 
@@ -24,9 +24,3 @@ def why_old(venue: HedgeVenue, shard: Shard, policy: Policy) -> str | None:
     if age_s is None or age_s <= most_s:
         return None
     return f"the venue's price was told {age_s} s ago, more than {most_s}"
-
-
-def _apart_bps(price: Price, reference: Price) -> int:
-    """Return how far a price is from a reference, as a share of that. Rounds: up."""
-    theirs, ours = price.numerator * reference.denominator, reference.numerator * price.denominator
-    return -(-abs(theirs - ours) * WHOLE_BPS // ours)
