@@ -30,10 +30,10 @@ from pipeline.follow.due_reads import first_missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, Gate, PlanClosed, Quarantined, RebalanceProposed
-from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath, Quarantine
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
+from pipeline.state.book_effects import effects_of
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
 from pipeline.venues.registry import pool_item, venues_of
@@ -93,7 +93,7 @@ def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> 
     if plan_is_open(context) and not gives_way(context, stock):
         return Refused(gate="plan", reason="plan_open")
     shard, policy, now_s = context.shard, context.policy, context.block.timestamp_s
-    effects = _effects(shard, policy)
+    effects = effects_of(shard.tables, policy.book)
     hedge = offer_hedge(shard, policy, stock, effects, now_s)
     if hedge is not None and hedge.target.trigger in {URGENT, LEG_FAILED}:
         return hedge
@@ -199,10 +199,6 @@ def _quarantine_book(context: BookContext, error: Exception) -> Iterator[Quarant
     yield Quarantined(**stamp, item=item, reason=reason)
 
 
-def _effects(shard: Shard, policy: Policy) -> BookEffects:
-    return shard.tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
-
-
 # ------------------------------------------------------------------ what is said
 def _conclude(
     context: BookContext, path: BookPath, stock: Stock | None, judgement: Judgement
@@ -210,7 +206,7 @@ def _conclude(
     """Publish a proposal always, a refusal when it is news or due again; remember both."""
     tables, book = context.shard.tables, context.policy.book
     if isinstance(judgement, Option) and stock is not None:
-        effects = _effects(context.shard, context.policy)
+        effects = effects_of(context.shard.tables, context.policy.book)
         tables.put(keys.effects(book), proposed(context, effects, judgement))
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
         proposal = _proposal(context, path, stock, judgement)

@@ -20,6 +20,7 @@ from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.goals import Phase
 from pipeline.messages.outcomes import AnyStepOutcome, SignerRefused
 from pipeline.messages.policy import Policy
+from pipeline.state.book_effects import effects_of
 from pipeline.state.shard import Shard
 
 BUSY = SignerRefused(reason="already_open")
@@ -29,7 +30,7 @@ def note_busy(context: BookContext, outcome: AnyStepOutcome) -> None:
     """Note when a signer refused because something else of the book waits; any other outcome changes nothing."""
     key = keys.effects(context.policy.book)
     if outcome == BUSY:
-        effects = context.shard.tables.find(key, BookEffects) or BookEffects()
+        effects = effects_of(context.shard.tables, context.policy.book)
         context.shard.tables.put(key, replace(effects, signer_busy_at_s=context.block.timestamp_s))
 
 
@@ -49,7 +50,7 @@ def held_for_signer(context: BookContext, judged: Judgement) -> Judgement:
     """Refuse what would be proposed while the signer waits for something else of the book; what low health asks for is proposed all the same."""
     if not isinstance(judged, Option) or judged.target.trigger == URGENT:
         return judged
-    effects = context.shard.tables.find(keys.effects(context.policy.book), BookEffects) or BookEffects()
+    effects = effects_of(context.shard.tables, context.policy.book)
     if context.block.timestamp_s >= signer_busy_until_s(effects, context.policy):
         return judged
     return Refused(gate="cooldown", reason="signer_busy")
@@ -60,6 +61,6 @@ def waits_for_signer(context: BookContext, plan: Plan, phase: Phase) -> bool:
     failure = failure_of(plan, phase)
     if failure is None or failure.outcome != BUSY:
         return False
-    effects = context.shard.tables.find(keys.effects(context.policy.book), BookEffects) or BookEffects()
+    effects = effects_of(context.shard.tables, context.policy.book)
     busy_at_s = effects.signer_busy_at_s
     return busy_at_s is not UNSET and context.block.timestamp_s < busy_at_s + FIRST_WAIT_S

@@ -9,12 +9,13 @@ from pipeline.decide.hedging import URGENT
 from pipeline.decide.levers import Option, is_hedge
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.effects import Action, BookEffects
+from pipeline.state.book_effects import effects_of
 from pipeline.units import RawAmount, Seconds
 
 
 def count_action(context: BookContext, notional: RawAmount, costs: ForeseenCost) -> None:
     """Count a plan that begins, at what it is foreseen to move and to cost, and forget those of another day."""
-    effects = context.shard.tables.find(_key(context), BookEffects) or BookEffects()
+    effects = effects_of(context.shard.tables, context.policy.book)
     since_s = context.block.timestamp_s - DAY_S
     actions = tuple(action for action in effects.actions if action.at_s > since_s)
     begun = Action(
@@ -38,7 +39,7 @@ def rest_hedge(context: BookContext, *, proposed: bool = False) -> None:
     hedge = context.policy.hedge
     if not hedge:
         return
-    effects = context.shard.tables.find(_key(context), BookEffects) or BookEffects()
+    effects = effects_of(context.shard.tables, context.policy.book)
     rests_s = hedge.pace_s if proposed else hedge.cooldown_s
     until_s = Seconds(context.block.timestamp_s + rests_s)
     context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=until_s))
@@ -46,7 +47,7 @@ def rest_hedge(context: BookContext, *, proposed: bool = False) -> None:
 
 def wake_hedge(context: BookContext) -> None:
     """Let a hedge rest no longer: what its last step left open is to be taken back."""
-    effects = context.shard.tables.find(_key(context), BookEffects) or BookEffects()
+    effects = effects_of(context.shard.tables, context.policy.book)
     context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=context.block.timestamp_s))
 
 

@@ -3,7 +3,6 @@
 import msgspec
 from msgspec.structs import replace
 
-from pipeline import keys
 from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
@@ -16,10 +15,11 @@ from pipeline.decide.hedging import hedge_trigger
 from pipeline.decide.strategies import STRATEGIES, Rest
 from pipeline.errors import PipelineError, SwapLimitedError, UnsettledOrderError
 from pipeline.messages.costs import ForeseenCost
-from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.effects import Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.goals import APPROVE, Goal, Phase
 from pipeline.messages.outcomes import Stopped, step_outcome_text
+from pipeline.state.book_effects import effects_of
 from pipeline.units import RawAmount
 
 
@@ -254,7 +254,7 @@ def _question(
     counted: bool = False,
 ) -> Question:
     """Put what the guards look at together; of a plan that is counted already, its own action is left out."""
-    effects = context.shard.tables.find(keys.effects(context.policy.book), BookEffects) or BookEffects()
+    effects = effects_of(context.shard.tables, context.policy.book)
     return Question(
         shard=context.shard,
         policy=context.policy,

@@ -13,10 +13,11 @@ from pipeline.advance.vanished_positions import leave
 from pipeline.book.inventory import Stock
 from pipeline.decide.hedging import URGENT, offer_hedge
 from pipeline.messages.base import Output
-from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.effects import Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.goals import HedgeGoal, kind_of
 from pipeline.messages.outcomes import Left
+from pipeline.state.book_effects import effects_of
 from pipeline.units import Bps
 from pipeline.venues.registry import need_hedging
 
@@ -34,7 +35,7 @@ def gives_way(context: BookContext, stock: Stock) -> bool:
         return False
     if plan.closed is None and isinstance(plan.goal, HedgeGoal) and need_hedging(policy).secures(plan.goal):
         return False
-    effects = shard.tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
+    effects = effects_of(shard.tables, policy.book)
     offered = offer_hedge(shard, policy, stock, effects, context.block.timestamp_s)
     return offered is not None and offered.target.trigger == URGENT
 

@@ -16,9 +16,10 @@ from pipeline.book.span import PoolSpan
 from pipeline.decide.gates import next_look_s
 from pipeline.decide.steady import is_steady
 from pipeline.messages.base import BlockRef
-from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.effects import Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import Policy
+from pipeline.state.book_effects import effects_of
 from pipeline.state.policies import policies
 from pipeline.state.resting_books import RestEnd
 from pipeline.state.shard import Shard
@@ -64,7 +65,7 @@ def note_rest(context: BookContext, stock: Stock | None) -> None:
     path = tables.need(keys.path(policy.book), BookPath)
     if path.declined_at_block is None or rests.stays_awake(policy.book):
         return
-    effects = tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
+    effects = effects_of(tables, policy.book)
     now_s = context.block.timestamp_s
     looks = next_look_s(path, effects, policy, now_s), chain_looked_at_again_s(tables, policy, now_s)
     until_s = min((each for each in looks if each is not None), default=None)

@@ -9,6 +9,7 @@ from pipeline.messages.entries import Cursor, HighestHead, Writer
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import NativeBalance
+from pipeline.state.book_effects import effects_of
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -39,7 +40,7 @@ def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, even
     before = tables.head
     if before is None:
         raise NotTried("too_old", f"block {at.number} is the shard's first")
-    effects = tables.find(keys.effects(book), BookEffects) or BookEffects()
+    effects = effects_of(tables, book)
     then = replace(
         effects, last_proposed_at_s=untried.proposed_before_s, refused_at_s=None, refusals_in_a_row=0
     )
