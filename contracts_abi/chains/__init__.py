@@ -90,6 +90,11 @@ class ChainContracts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         named = {role: getattr(self, role) for role in ROLES}
         return {role: address for role, address in named.items() if address is not None}
 
+    def taken_by(self, holder: object) -> list[str]:
+        """List the roles in which something with fields of their names has these contracts, or names none."""
+        places = self.places()
+        return [role for role in ROLES if getattr(holder, role, None) in {None, places.get(role)}]
+
 
 ROLES = ("wrapped_native", "factory", "position_manager", "router")
 """Of `contracts`."""

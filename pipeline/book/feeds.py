@@ -1,9 +1,10 @@
 """Take prices from Chainlink feeds: the answer after the latest block, and whether it is recent enough."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from pipeline import keys
-from pipeline.messages.base import Price
+from pipeline.messages.base import Entry, Price
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.outcomes import UnknownReason
 from pipeline.messages.policy import Policy
@@ -13,30 +14,39 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, Seconds
 
 _MOST_DECIMALS = 36
+AnswerT = TypeVar("AnswerT", bound=Entry)
 
 
 def keep_answers(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Write what the books' feeds answered after a block, and forget what it does not tell: no log would have told it either."""
     wanted: frozenset[Address] = tables.of_family(keys.FEEDS, keys.policy.family, lambda: _feeds(books))
-    known = {keys.feed.parse(key)[0] for key, _ in tables.group(keys.feed.family, FeedAnswer)}
-    if not wanted and not known:
-        return
-    read = {each.feed: each for each in event.reads if isinstance(each, FeedRead) and each.feed in wanted}
-    for feed in sorted(known - read.keys()):
-        tables.put(keys.feed(feed), None)
-    write_answers(tables, read.values())
+    read = (
+        (each for each in event.reads if isinstance(each, FeedRead) and each.feed in wanted) if wanted else ()
+    )
+    replace_answers(tables, keys.feed, FeedAnswer, {each.feed: _answer_in(each) for each in read})
+
+
+def replace_answers(
+    tables: Tables, kind: keys.Kind[Address], form: type[AnswerT], answers: Mapping[Address, AnswerT]
+) -> None:
+    """Write what contracts answered after a block, under keys of a kind, and forget those of which the block tells nothing."""
+    known = {kind.parse(key)[0] for key, _ in tables.group(kind.family, form)}
+    for contract in sorted(known - answers.keys()):
+        tables.put(kind(contract), None)
+    for contract, answer in answers.items():
+        tables.put(kind(contract), answer)
 
 
 def write_answers(tables: Tables, reads: Iterable[FeedRead]) -> None:
     """Write what feeds answered."""
     for each in reads:
-        answer = FeedAnswer(
-            round_id=each.round_id,
-            answer=each.answer,
-            updated_at_s=each.updated_at_s,
-            decimals=each.decimals,
-        )
-        tables.put(keys.feed(each.feed), answer)
+        tables.put(keys.feed(each.feed), _answer_in(each))
+
+
+def _answer_in(read: FeedRead) -> FeedAnswer:
+    return FeedAnswer(
+        round_id=read.round_id, answer=read.answer, updated_at_s=read.updated_at_s, decimals=read.decimals
+    )
 
 
 def answer_of(tables: Tables, feed: FeedPrice) -> FeedAnswer | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from pipeline import keys
+from pipeline.book.feeds import replace_answers
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import UptimeRead
@@ -20,20 +21,23 @@ def uptime_feeds(books: Iterable[Policy]) -> frozenset[Address]:
 def keep_uptime(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Write what uptime feeds answered after a block, and forget what it does not tell: no log would have told it either."""
     wanted = tables.of_family(keys.SEQUENCERS, keys.policy.family, lambda: uptime_feeds(books))
-    known = {keys.sequencer.parse(key)[0] for key, _ in tables.group(keys.sequencer.family, SequencerAnswer)}
-    if not wanted and not known:
-        return
-    read = {each.feed: each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted}
-    for feed in sorted(known - read.keys()):
-        tables.put(keys.sequencer(feed), None)
-    write_uptime(tables, read.values())
+    read = (
+        (each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted)
+        if wanted
+        else ()
+    )
+    replace_answers(tables, keys.sequencer, SequencerAnswer, {each.feed: answer_in(each) for each in read})
 
 
 def write_uptime(tables: Tables, reads: Iterable[UptimeRead]) -> None:
     """Write what uptime feeds answered."""
     for each in reads:
-        answer = SequencerAnswer(round_id=each.round_id, answer=each.answer, started_at_s=each.started_at_s)
-        tables.put(keys.sequencer(each.feed), answer)
+        tables.put(keys.sequencer(each.feed), answer_in(each))
+
+
+def answer_in(read: UptimeRead) -> SequencerAnswer:
+    """Take an uptime feed's answer from a read of it."""
+    return SequencerAnswer(round_id=read.round_id, answer=read.answer, started_at_s=read.started_at_s)
 
 
 def chain_trouble(tables: Tables, policy: Policy, now_s: Seconds) -> SequencerTrouble | None:

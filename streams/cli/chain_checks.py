@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts_abi.chains import ROLES, ChainFile
+from contracts_abi.chains import ChainFile
 from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import UNISWAP_V3, VenueSpec
@@ -99,12 +99,11 @@ class Asked:
 
     async def chain_problems(self, policies: Sequence[Policy], chain: ChainFile) -> AsyncIterator[Problem]:
         """Find what the chain says against the hashes of its file, of contracts and pools that the books keep. Raises: NodeError."""
-        places, used = chain.contracts.places(), policies[0].chain
-        roles = [role for role in ROLES if getattr(used, role) == places.get(role)]
-        async for wrong in wrong_code(self.node, chain, roles, self.at.hash):
+        used = policies[0].chain
+        async for wrong in wrong_code(self.node, chain, chain.contracts.taken_by(used), self.at.hash):
             yield Problem(("chain",), wrong.says)
         for i, policy in enumerate(policies):
-            pools = [] if used.factory != places["factory"] else list(policy.pools_of(UNISWAP_V3))
+            pools = [] if used.factory != chain.contracts.factory else list(policy.pools_of(UNISWAP_V3))
             async for pool, says in wrong_pools(self._reader, chain, pools):
                 place = ("pools", policy.pools.index(pool)) if pool in policy.pools else ()
                 yield Problem(("books", i, *place), says)

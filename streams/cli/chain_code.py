@@ -40,5 +40,4 @@ def _taken_from(chain: ChainFile, portfolio: Path) -> Collection[str]:
     section = chain_section_of(read_text(portfolio), str(portfolio))
     if section.id != chain.chain_id:
         return ROLES
-    places = chain.contracts.places()
-    return [role for role in ROLES if getattr(section, role) in {None, places.get(role)}]
+    return chain.contracts.taken_by(section)

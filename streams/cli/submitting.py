@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts_abi.chains import ROLES, known_chains
+from contracts_abi.chains import known_chains
 from pipeline.errors import SettingsError
 from streams.cli.cancelling import cancel_all
 from streams.cli.console import run, say, settings_for
@@ -160,12 +160,7 @@ async def _check_contracts(settings: Settings, file: SignerFile) -> None:
 
     chain = known_chains().get(file.chain)
     if chain is not None:
-        places = chain.contracts.places()
-        await require_code(
-            settings.rpc_urls,
-            chain,
-            [role for role in ROLES if getattr(file, role, None) in {None, places.get(role)}],
-        )
+        await require_code(settings.rpc_urls, chain, chain.contracts.taken_by(file))
 
 
 def _relay(file: SignerFile) -> Any:

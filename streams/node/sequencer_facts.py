@@ -2,9 +2,10 @@
 
 import msgspec
 
+from pipeline.book.sequencer import answer_in
 from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
-from pipeline.messages.sequencer import SequencerAnswer, SequencerFeed
+from pipeline.messages.sequencer import SequencerFeed
 from pipeline.sequencer import SequencerReason, sequencer_trouble
 from streams.human_numbers import duration_text
 from streams.node.contract_calls import ContractReader
@@ -25,8 +26,7 @@ async def sequencer_facts(reader: ContractReader, feed: SequencerFeed, at: Block
     if isinstance(told, UnreadableError):
         says = f"the sequencer's uptime feed {feed.feed} does not answer: {told}"
         return SequencerFacts(trouble="sequencer_unknown", says=says)
-    answer = SequencerAnswer(round_id=told.round_id, answer=told.answer, started_at_s=told.started_at_s)
-    trouble = sequencer_trouble(feed, answer, at.timestamp_s)
+    trouble = sequencer_trouble(feed, answer_in(told), at.timestamp_s)
     since = duration_text(max(at.timestamp_s - told.started_at_s, 0))
     if trouble is None:
         return SequencerFacts(trouble=None, says=f"the sequencer is up since {since}")
