@@ -3,6 +3,7 @@
 import getpass
 import re
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,15 @@ _ITEMS = {
 """How the items are written that people write out of an address and a number. Other venues' items are taken as the screens name them."""
 
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the log.")]
+
+
+def confirm(question: str, refusal: str, *, yes: bool) -> None:
+    """Ask the operator before something is done, unless `yes`. Raises: SettingsError saying the refusal where nobody is at a terminal."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise SettingsError(refusal)
+    typer.confirm(question, abort=True, err=True)
 
 
 def pause(

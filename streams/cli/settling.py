@@ -1,6 +1,5 @@
 """`settle`: state what became of a hedge's order that the chain does not tell, checked against what the venue shows."""
 
-import sys
 from typing import Annotated, cast, get_args
 
 import typer
@@ -18,7 +17,7 @@ from pipeline.units import BookId, RawAmount
 from streams.cli.completing import books
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import no_such_book
-from streams.cli.operate import Reason, who
+from streams.cli.operate import Reason, confirm, who
 from streams.cli.wording import named_in
 from streams.kafka.readers import reading
 from streams.policy_rollout import append, appending
@@ -62,7 +61,11 @@ async def _settle(settings: Settings, event: OrderEndSaid, *, yes: bool) -> None
     if says is not None or held.order is None:
         raise SettingsError(f"{event.book}: {says}")
     say(f"{event.book}: {shown_text(now.policy, held.order, held.size)}")
-    _ask(event, yes=yes)
+    confirm(
+        f"count order {event.order} as {event.outcome}?",
+        f"book {event.book}: nothing is said unless somebody at a terminal does, or --yes",
+        yes=yes,
+    )
     async with appending(settings.kafka) as producer:
         offset = await append(producer, settings.chain, now.at.shard.id, event)
     say(
@@ -99,13 +102,3 @@ def shown_text(policy: Policy, order: Order, size: RawAmount) -> str:
     else:
         before = f"how large it was before order {order.number} was not seen: nothing there speaks for or against what is said"
     return f"the venue shows a short of {base(size)}; {before}"
-
-
-def _ask(event: OrderEndSaid, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise SettingsError(
-            f"book {event.book}: nothing is said unless somebody at a terminal does, or --yes"
-        )
-    typer.confirm(f"count order {event.order} as {event.outcome}?", abort=True, err=True)

@@ -1,6 +1,5 @@
 """`unwind`: command the end of a book's hedge, after showing what that takes and costs."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ from streams.cli.chain_checks import asking
 from streams.cli.completing import books
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.holdings import no_such_book, state_of
+from streams.cli.operate import confirm
 from streams.cli.portfolios import say_versions
 from streams.cli.wording import named_in
 from streams.ended_hedges import unwound
@@ -73,7 +73,11 @@ async def _unwind(settings: Settings, book: BookId, *, yes: bool) -> None:
     if policy.hedge.ends:
         say(f"{book}: its hedge is ended already, nothing is appended")
         return
-    _ask(book, yes=yes)
+    confirm(
+        f"end the hedge of book {book}?",
+        f"book {book}: nothing is done unless somebody at a terminal says so, or --yes",
+        yes=yes,
+    )
     if await _in_force(settings, book) != policy:
         raise SettingsError(f"book {book}: another policy was applied meanwhile: look again")
     shard = shard_of(book, settings.partitions)
@@ -104,14 +108,6 @@ async def _base_fee_wei(settings: Settings) -> Wei | None:
             return (await asked.node.newest()).base_fee_wei
     except NodeError:
         return None
-
-
-def _ask(book: BookId, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise SettingsError(f"book {book}: nothing is done unless somebody at a terminal says so, or --yes")
-    typer.confirm(f"end the hedge of book {book}?", abort=True, err=True)
 
 
 # ------------------------------------------------------------------ what it comes to
