@@ -123,7 +123,7 @@ class UptimeFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class KnownFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Chainlink price feed, and when it answers anew."""
+    """A Chainlink price feed: its address, its heartbeat and its deviation threshold."""
 
     address: _Address
     heartbeat_s: Annotated[int, msgspec.Meta(ge=1, le=604_800)]

@@ -79,7 +79,7 @@ class HedgeSection(Section):
     oracle_within: Share = Bps(200)
     """How far the price by which the venue liquidates may be from the reference price."""
     oracle_age: Duration = Seconds(90_000)
-    """How old the venue's prices of base and quote may be, where their sources tell it: a stablecoin's is told once a day."""
+    """How old the venue's prices of base and quote may be, if their sources say so; a stablecoin's is updated once a day."""
     most_carry: Share = Bps(2_000)
     """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to, or a short's funding."""
     cooldown: Duration = Seconds(10_800)
