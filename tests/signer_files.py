@@ -1,4 +1,4 @@
-"""The least that a signer's file of a public chain must say, for tests of what else it may."""
+"""What signers' files of tests say: the least of a public chain, and one of the devnet."""
 
 from typing import Any
 
@@ -13,3 +13,14 @@ LEAST: dict[str, Any] = {
     "max_notional": 50_000,
     "max_notional_per_day": 500_000,
 }
+
+DEVNET = """
+chain: {chain}
+devnet_account: "{owner}"
+pools: ["{pool}"]
+budget_token: "{usdc}"
+max_loss_per_day: 1000
+max_notional: 400000
+max_notional_per_day: 2000000
+"""
+"""To be filled in; its limits have room for a book of the devnet's example."""

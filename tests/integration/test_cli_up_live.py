@@ -4,20 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from signer_files import DEVNET
 from users import User, are_gone, children_of, command_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]
 
-SIGNER = """
-chain: {chain}
-devnet_account: "{owner}"
-pools: ["{pool}"]
-budget_token: "{usdc}"
-max_loss_per_day: 1000
-max_notional: 400000
-max_notional_per_day: 2000000
-twap_window: 3m
-"""
+SIGNER = DEVNET + "twap_window: 3m\n"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import yaml
 from chain_files import chain_file
 from cli_run import Run
 from eth_utils.crypto import keccak
+from signer_files import DEVNET
 
 from contracts_abi.chains import ROLES, ChainFile, known_chains, parse_chain_file
 from pipeline.errors import NodeBusyError, SettingsError
@@ -135,16 +136,7 @@ async def test_a_contract_that_is_not_there_and_a_node_of_another_chain_are_told
 
 
 # ------------------------------------------------------------------ before anything begins
-SIGNER = """
-chain: {chain}
-devnet_account: "{owner}"
-pools: ["{pool}"]
-budget_token: "{usdc}"
-max_loss_per_day: 1000
-max_notional: 400000
-max_notional_per_day: 2000000
-twap_window: 3m
-"""
+SIGNER = DEVNET + "twap_window: 3m\n"
 
 
 @pytest.mark.parametrize("command", [("watch",), ("up",), ("backfill", "--from", "1")])

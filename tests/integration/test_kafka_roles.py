@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from intents import intent
 from secured_broker import ADMIN, SecuredBroker, secured_broker
+from signer_files import DEVNET
 from users import User
 
 from pipeline.messages.base import BlockRef
@@ -33,15 +34,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(900)]
 PARTITIONS = 2
 HALTED = 65
 ALL_OF_THEM = "everything"
-SIGNER = """
-chain: {chain}
-devnet_account: "{owner}"
-pools: ["{pool}"]
-budget_token: "{usdc}"
-max_loss_per_day: 1000
-max_notional: 400000
-max_notional_per_day: 2000000
-"""
 
 
 class Premises:
@@ -67,7 +59,7 @@ class Premises:
         shutil.rmtree(folder, ignore_errors=True)
         devnet.mkdir(parents=True)
         (devnet / "devnet.json").write_text(json.dumps(self.devnet))
-        signer = SIGNER.format(
+        signer = DEVNET.format(
             chain=self.chain_id,
             owner=self.owner,
             pool=self.world.pool("weth_usdc_low_500").address,
