@@ -256,19 +256,20 @@ def test_what_raises_while_it_is_followed_halts_worker_and_watcher_alike(monkeyp
 
 def test_a_book_that_fails_after_it_has_written_leaves_no_trace_of_it(monkeypatch):
     from pipeline.advance import books
+    from pipeline.messages.effects import BookEffects
 
     shard, _, offset = deep(1, is_live=False)
-    before = shard.tables.find("effects/alpha", books.BookEffects)
+    before = shard.tables.find("effects/alpha", BookEffects)
 
     def broken(context, *_):
-        context.shard.tables.put("effects/alpha", books.BookEffects(proposals=99))
+        context.shard.tables.put("effects/alpha", BookEffects(proposals=99))
         raise RuntimeError("a test")
 
     monkeypatch.setattr(books, "_conclude", broken)
     event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
     outputs = advance(shard, Offset(offset), event)
     assert [o.item for o in outputs if isinstance(o, Quarantined)] == ["book/alpha"]
-    assert shard.tables.find("effects/alpha", books.BookEffects) == before
+    assert shard.tables.find("effects/alpha", BookEffects) == before
     again = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
     outputs = advance(shard, Offset(offset + 1), again)
     assert not [o for o in outputs if isinstance(o, Quarantined)], "it was told"
