@@ -27,13 +27,13 @@ class _Named:
     """The books by item, as the policies stood at the last `update`."""
 
     def __init__(self, tables: Tables) -> None:
-        """Know of no policy yet."""
+        """Start without policies."""
         self._tables = tables
         self._items: dict[BookId, tuple[str, ...]] = {}
         self.books: defaultdict[str, dict[BookId, None]] = defaultdict(dict)
 
     def update(self, written: Collection[str]) -> None:
-        """Look again at the policies of these keys."""
+        """Read the policies of these keys again."""
         for key in written:
             (book,) = keys.policy.parse(key)
             for item in self._items.pop(book, ()):

@@ -11,7 +11,7 @@ from pipeline.venues.registry import held_kinds
 
 @lru_cache(maxsize=8)
 def _groups(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """Name what quarantines of these kinds of items are listed under, and those of books."""
+    """Name the groups of quarantine entries of these kinds of items, and of books."""
     return tuple(
         why.under(kind) for kind in (*kinds, keys.book.family) for why in (keys.quarantine, keys.checked)
     )
@@ -21,7 +21,7 @@ _MADE_OF = (keys.quarantine.family, keys.checked.family, keys.route.family)
 
 
 def quarantine(tables: Tables, item: str) -> Quarantine | None:
-    """Look up why an item is not carried on; a check's finding ends with a repair read after it."""
+    """Return why an item is in quarantine; one that a check put there leaves it with the next repairing read."""
     raised = tables.find(keys.quarantine(item), Quarantine)
     if raised is not None:
         return raised
@@ -33,7 +33,7 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
 
 
 def quarantined(tables: Tables) -> Mapping[str, Quarantine]:
-    """Collect every item that is not carried on; collected again only after a write that changes it."""
+    """Return every item in quarantine; collected again only after a write that may change it."""
     return tables.of_families(keys.QUARANTINED, _MADE_OF, lambda: _quarantined(tables))
 
 

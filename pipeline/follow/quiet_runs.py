@@ -10,7 +10,7 @@ from pipeline.units import BlockNumber, Hash
 
 
 def block_of(run: BlocksPassed, place: int) -> BlockRef:
-    """Return one of a run's blocks, counted from 0."""
+    """Return one block of a run, counted from 0."""
     block = run.blocks[place]
     return BlockRef(
         number=BlockNumber(run.first + place),
@@ -21,7 +21,7 @@ def block_of(run: BlocksPassed, place: int) -> BlockRef:
 
 
 def seen_of(run: BlocksPassed, place: int) -> BlockSeen:
-    """Return the record that one of a run's blocks would have had of its own."""
+    """Return the record that one block of a run would have had on its own."""
     return BlockSeen(
         term=run.term,
         block=block_of(run, place),
@@ -33,7 +33,7 @@ def seen_of(run: BlocksPassed, place: int) -> BlockSeen:
 
 
 def seen_at(event: AnyEvent, number: BlockNumber) -> BlockSeen | None:
-    """Return what a record tells of a block at a height: the record itself, or what it would have been for one of a run; None otherwise."""
+    """Return what a record says of the block at a height, also where the record is a run; None where it says nothing of it."""
     if isinstance(event, BlockSeen):
         return event if event.block.number == number else None
     if isinstance(event, BlocksPassed) and 0 <= number - event.first < len(event.blocks):
@@ -42,7 +42,7 @@ def seen_at(event: AnyEvent, number: BlockNumber) -> BlockSeen | None:
 
 
 def place_in_run(tables: Tables, run: BlocksPassed) -> int | None:
-    """Find the first block of a run that follows on the head; their number where all are known, None where the run does not attach."""
+    """Return the place in a run of the first block that extends the head; the run's length where all are known, None where none attaches."""
     head, count = tables.head, len(run.blocks)
     if head is None:
         return None

@@ -43,7 +43,7 @@ _LONGEST_REASON = 500
 
 
 class Arrival(Enum):
-    """What becomes of a record: see `follow`."""
+    """How a record counts for the shard: see `follow`."""
 
     APPLIES = auto()
     KNOWN = auto()
@@ -61,7 +61,7 @@ class Arrival(Enum):
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """How an event arrived, and the keys that a rewind wrote."""
+    """How an event counted, and the keys that a rewind wrote."""
 
     arrival: Arrival
     rewound: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ class Followed(msgspec.Struct, frozen=True):
 
 # ------------------------------------------------------------------ follow
 def follow(tables: Tables, event: AnyEvent) -> Followed:
-    """Take one record of the shard's log in, by the arrival table of docs/stream.md. Never raises.
+    """Apply one record of the shard's log, by the arrival table of docs/stream.md. Never raises.
 
     Whatever raises leaves no trace but that the shard is halted: for the worker and for the watcher alike.
     """
@@ -78,7 +78,7 @@ def follow(tables: Tables, event: AnyEvent) -> Followed:
 
 
 def follow_within(tables: Tables, event: AnyEvent) -> Followed:
-    """Take one record in, or one block of a record of several: what the record has written before can still be taken back."""
+    """Apply one record, or one block of a record of several, so that the record's earlier writes can still be undone."""
     begun = tables.savepoint()
     try:
         return _follow(tables, event)
@@ -90,7 +90,7 @@ def follow_within(tables: Tables, event: AnyEvent) -> Followed:
 
 
 def why_halted(event: AnyEvent, error: Exception) -> str:
-    """Describe in one line which record a shard could not take in, and why."""
+    """Describe in one line which record a shard could not apply, and why."""
     return f"{type(event).__name__} could not be taken in: {type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
@@ -119,7 +119,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
 
 
 def unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
-    """Explain why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
+    """Explain why a watcher's record is ignored: the watcher was replaced, or the shard is halted. None: it counts."""
     if not isinstance(event, Watched) or isinstance(event, WriterStarted):
         return None
     writer = tables.find(keys.WRITER, Writer)
@@ -129,7 +129,7 @@ def unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
 
 
 def _follow_writer(tables: Tables, event: WriterStarted) -> Arrival:
-    """Of equal terms the first in the log wins."""
+    """Follow the writer of the highest term; of equal terms the first in the log wins."""
     writer = tables.find(keys.WRITER, Writer)
     if writer is not None and event.term <= writer.term:
         return Arrival.OUTDATED
@@ -205,7 +205,7 @@ def _at_head(tables: Tables, block: BlockRef) -> Arrival:
 
 
 def _follow_observation(tables: Tables, event: Observed) -> Arrival:
-    """Mark a wanted item as read. A read at another block than the head counts for nothing."""
+    """Mark a wanted item as read. A read at a block other than the head is ignored."""
     if event.why == "check":
         return _at_head(tables, event.block)
     if not is_wanted(tables, event.item):
@@ -244,7 +244,7 @@ def _follow_policy(tables: Tables, event: PolicySet | PolicyRemoved) -> Arrival:
 
 
 def _forget_unused(tables: Tables, before: Policy) -> None:
-    """Delete what only the former policy used; it must be read again if it is ever named again.
+    """Delete what only the former policy needed; if it is named again, it must be read again.
 
     The book's own quarantine goes with it: the policy may have been its cause, and the next block judges the new one.
     """
@@ -267,7 +267,7 @@ def _is_slot_of(key: str, rings: set[PriceRing]) -> bool:
 
 
 def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool:
-    """Return whether an entry tells of one of these items: `observation/P/i` of `pool/P`, `route/X` and `checked/X` of X."""
+    """Return whether an entry is about one of these items: `observation/P/i` about `pool/P`, `route/X` and `checked/X` about X."""
     family = keys.family(key)
     if family in keys.OF_AN_ITEM:
         return keys.item_of(key) in items
@@ -277,7 +277,7 @@ def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool
 
 
 def _is_of_former(key: str, former: tuple[Venue, ...], present: tuple[Venue, ...]) -> bool:
-    """Return whether an entry tells of an item at a venue that no profile has any more."""
+    """Return whether an entry is about an item of a venue that no profile has any more."""
     item = keys.item_of(key) if keys.family(key) in keys.OF_AN_ITEM else key
     return _claimed(item, former) and not _claimed(item, present)
 
@@ -288,7 +288,7 @@ def _claimed(item: str, of_venues: tuple[Venue, ...]) -> bool:
 
 # ------------------------------------------------------------------ operators
 def _follow_resumed(tables: Tables, event: Resumed) -> None:
-    """Note the operator's word; a shard that is resumed begins from nothing, as if it had never seen a block."""
+    """Record an operator's resume request; a resumed shard starts from nothing, as if it had never seen a block."""
     if event.scope == keys.SHARD:
         tables.put(keys.HALTED, None)
         tables.empty_chain()

@@ -23,13 +23,13 @@ class FailedItems:
     """Which items fail within one block, and which were in quarantine before."""
 
     def __init__(self, shard: Shard) -> None:
-        """Begin with what is in quarantine."""
+        """Start from the items in quarantine."""
         self.reasons: dict[str, str] = {}
         """Reason by item that fails within this block."""
         self._held = quarantined(shard.tables)
 
     def is_closed(self, item: str) -> bool:
-        """Return whether an item is not to be carried on, for what this block or an earlier one did."""
+        """Return whether an item must not be updated, because of this block or of an earlier one."""
         return item in self.reasons or item in self._held
 
     def failed(self, item: str) -> bool:
@@ -53,7 +53,7 @@ def track(
     items: FailedItems,
     decoded: Iterable[Decoded],
 ) -> Tracked:
-    """Apply a block's facts and reads, then write what they left."""
+    """Apply a block's facts and reads, then write the results."""
     for block, log, fact in decoded:
         item = block.item_of(log)
         if not items.is_closed(item):
@@ -68,7 +68,7 @@ def track(
 
 
 def _apply(items: FailedItems, item: str, block: VenueBlock, log: RawLog, fact: Fact) -> None:
-    """Keep one item's trouble from the others; which items fail follows from the log alone."""
+    """Apply facts so that one item's failure leaves the others alone; which items fail follows from the log alone."""
     try:
         if type(fact) is Unreadable:  # of every log: cheaper than `isinstance`, which looks at all its bases
             raise MalformedLogError(fact.reason)  # noqa: TRY301 - handled like any other failure
@@ -78,7 +78,7 @@ def _apply(items: FailedItems, item: str, block: VenueBlock, log: RawLog, fact: 
 
 
 def _write_receipts(shard: Shard, event: BlockSeen) -> None:
-    """Keep what became of the books' transactions."""
+    """Store the receipts of the books' transactions."""
     for receipt in event.receipts:
         mined = Mined(
             succeeded=receipt.succeeded,

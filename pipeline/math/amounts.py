@@ -9,7 +9,7 @@ from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 def amount0_delta(
     a_x96: SqrtPriceX96, b_x96: SqrtPriceX96, liquidity: Liquidity, *, round_up: bool
 ) -> RawAmount:
-    """Measure the token0 that `liquidity` holds between two prices.
+    """Compute the token0 that `liquidity` holds between two prices.
 
     liquidity * (sqrt_b - sqrt_a) / (sqrt_a * sqrt_b)
 
@@ -28,7 +28,7 @@ def amount0_delta(
 def amount1_delta(
     a_x96: SqrtPriceX96, b_x96: SqrtPriceX96, liquidity: Liquidity, *, round_up: bool
 ) -> RawAmount:
-    """Measure the token1 that `liquidity` holds between two prices.
+    """Compute the token1 that `liquidity` holds between two prices.
 
     liquidity * (sqrt_b - sqrt_a)
 
@@ -45,7 +45,7 @@ def amount1_delta(
 def range_amounts(
     sqrt_price_x96: SqrtPriceX96, tick_lower: Tick, tick_upper: Tick, liquidity: Liquidity, *, round_up: bool
 ) -> tuple[RawAmount, RawAmount]:
-    """Measure both tokens that `liquidity` over a range holds at a price.
+    """Compute both amounts that `liquidity` over a range holds at a price.
 
     Units:  raw token0, raw token1.
     Rounds: up for what a mint costs, down for what a burn pays.
@@ -62,7 +62,7 @@ def range_amounts(
 def amounts_of_liquidity(
     sqrt_price_x96: SqrtPriceX96, tick_lower: Tick, tick_upper: Tick, liquidity: Liquidity
 ) -> tuple[RawAmount, RawAmount]:
-    """Measure what a burn of `liquidity` would pay.
+    """Compute what a burn of `liquidity` pays.
 
     Units:  raw token0, raw token1.
     Rounds: down.

@@ -10,7 +10,7 @@ WORD = 256
 
 
 def stop_below(tick: Tick, spacing: int, initialized: Sequence[Tick]) -> tuple[Tick, bool]:
-    """Find where a step downwards ends, and whether an initialised tick is there.
+    """Find where a downward step ends, and whether an initialised tick is there.
 
     The nearest initialised tick at or below `tick`, but not beyond the first of its word.
 
@@ -25,7 +25,7 @@ def stop_below(tick: Tick, spacing: int, initialized: Sequence[Tick]) -> tuple[T
 
 
 def stop_above(tick: Tick, spacing: int, initialized: Sequence[Tick]) -> tuple[Tick, bool]:
-    """Find where a step upwards ends, and whether an initialised tick is there.
+    """Find where an upward step ends, and whether an initialised tick is there.
 
     The nearest initialised tick above `tick`, but not beyond the last of the word of tick + spacing.
 

@@ -5,14 +5,14 @@ from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 
 
 def grown(growth_x128: GrowthX128, fee: RawAmount, liquidity: Liquidity) -> GrowthX128:
-    """Spread a fee over the liquidity in range; without any the counter stands still. Rounds: down."""
+    """Add a fee to the growth per unit of liquidity in range; without liquidity nothing is added. Rounds: down."""
     if not liquidity or not fee:
         return growth_x128
     return GrowthX128((growth_x128 + (fee << 128) // liquidity) & MAX_UINT256)
 
 
 def growth_beyond(global_x128: GrowthX128, outside_x128: GrowthX128) -> GrowthX128:
-    """Return the growth on the other side of a tick: what a crossing turns its `outside` into."""
+    """Return the growth on the other side of a tick, which is its new `outside` after a crossing."""
     return GrowthX128((global_x128 - outside_x128) & MAX_UINT256)
 
 
@@ -32,7 +32,7 @@ def growth_inside(
 
 
 def fees_since(now_x128: GrowthX128, last_x128: GrowthX128, liquidity: Liquidity) -> RawAmount:
-    """Return what `liquidity` earned since the growth inside was `last_x128`.
+    """Return the fees that `liquidity` has earned since the growth inside was `last_x128`.
 
     Rounds: down, to the low 128 bits as the contract keeps them.
     """

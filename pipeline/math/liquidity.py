@@ -18,7 +18,7 @@ def liquidity_sides(
     amount0: RawAmount,
     amount1: RawAmount,
 ) -> tuple[int, int]:
-    """Compute for how much liquidity each amount alone would be enough; the lesser is what they make together.
+    """Compute the liquidity that each amount alone would suffice for; the lesser of both is minted.
 
     amount0 * sqrt * sqrt_b / (sqrt_b - sqrt), amount1 / (sqrt - sqrt_a)
 
@@ -36,7 +36,7 @@ def liquidity_sides(
 
 
 def sides_fit(sides: tuple[int, int]) -> bool:
-    """Return whether the manager can write both down: also the one that does not count must be a uint128."""
+    """Return whether both results fit into uint128, which the manager asks of each of them."""
     return all(side <= MAX_UINT128 or side == NOT_NEEDED for side in sides)
 
 

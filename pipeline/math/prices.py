@@ -8,7 +8,7 @@ from pipeline.units import Liquidity, RawAmount, SqrtPriceX96
 def price_after_input(
     sqrt_price_x96: SqrtPriceX96, liquidity: Liquidity, amount: RawAmount, *, zero_for_one: bool
 ) -> SqrtPriceX96:
-    """Move the price by an input net of fees.
+    """Compute the price after an input net of fees.
 
     Rounds: against the trader, so never past the price that the amount pays for.
     Raises: OutOfRangeError where the contract reverts.
@@ -29,7 +29,7 @@ def price_after_input(
 def price_after_output(
     sqrt_price_x96: SqrtPriceX96, liquidity: Liquidity, amount: RawAmount, *, zero_for_one: bool
 ) -> SqrtPriceX96:
-    """Move the price by an output.
+    """Compute the price after an output.
 
     Rounds: against the trader, so at least as far as the amount takes it.
     Raises: OutOfRangeError where the contract reverts: the range does not hold that amount.

@@ -9,7 +9,7 @@ from pipeline.units import SqrtPriceX96, Tick
 
 
 def share_of_token0(sqrt_price_x96: SqrtPriceX96, tick_lower: Tick, tick_upper: Tick) -> Fraction:
-    """Return which part of a range's value is token0.
+    """Return which share of a range's value is token0.
 
     (1 - s / b) / ((1 - s / b) + (1 - a / s)), square roots of prices, s within [a, b]
     """

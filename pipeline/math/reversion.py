@@ -7,7 +7,7 @@ from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 def loss_to_reversion(
     liquidity: Liquidity, before_x96: SqrtPriceX96, after_x96: SqrtPriceX96, fee_pips: Pips
 ) -> RawAmount:
-    """Measure what newly minted liquidity loses when arbitrage undoes the swap that made room for it.
+    """Compute what newly minted liquidity loses when arbitrage undoes the swap that preceded it.
 
     gamma / 2 * max(0, |delta| - fee)^2, with gamma = liquidity * s / 2 and delta = 2 * (after - before) / before
 

@@ -8,7 +8,7 @@ from pipeline.units import Pips, SqrtPriceX96
 
 
 def safe_window_x96(sqrt_price_x96: SqrtPriceX96, fee_pips: Pips) -> tuple[SqrtPriceX96, SqrtPriceX96]:
-    """Find between which prices a public swap must end for a sandwich of it not to pay.
+    """Compute the prices between which a public swap must end so that sandwiching it does not pay.
 
     Whoever buys before a swap and sells behind it earns what the swap moves the price by, and pays the fee twice. So it
     pays from where the swap moves the price by more than twice the fee: a swap of 2 * fee * depth, with the depth that

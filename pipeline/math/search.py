@@ -6,7 +6,7 @@ _WIDER = 8
 
 
 def first_where(holds: Callable[[int], bool], low: int, high: int, guess: int) -> int:
-    """Find the least number of [low, high] for which `holds`; high + 1 where there is none.
+    """Find by bisection the least number of [low, high] for which `holds`; high + 1 where there is none.
 
     `holds` must not become False again. The guess decides how often it is asked, not the answer.
     """

@@ -28,7 +28,7 @@ def minimum_out(
     *,
     zero_for_one: bool,
 ) -> RawAmount:
-    """Return the least that an exact input must bring.
+    """Return the least output that an exact input must bring.
 
     amount_in * (1 - fee) * price * (1 - slippage), with the reference price of what is sold
 
@@ -44,7 +44,7 @@ def minimum_out(
 
 
 def least_of_quote(quoted_out: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
-    """Compute the least that a swap must bring of what it would bring now: the rest may be taken by whoever trades before it.
+    """Return the least that a swap must bring, below what it would bring now by a tolerance for trades before it.
 
     quoted_out * (1 - tolerance)
 
@@ -69,7 +69,7 @@ def most_of_quote(quoted_in: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
 def price_limit_x96(
     reference_sqrt_price_x96: SqrtPriceX96, max_slippage_bps: Bps, *, zero_for_one: bool
 ) -> SqrtPriceX96:
-    """Find where a swap must stop: there a unit sold brings, before the fee, what the reference says less slippage.
+    """Compute the price limit of a swap: there one more unit sold brings, before the fee, the reference price less slippage.
 
     sqrt * sqrt(1 - slippage) when token0 is sold, sqrt / sqrt(1 - slippage) when token1 is
 
@@ -87,7 +87,7 @@ def price_limit_x96(
 def price_window_x96(
     sqrt_price_x96: SqrtPriceX96, max_slippage_bps: Bps
 ) -> tuple[SqrtPriceX96, SqrtPriceX96]:
-    """Find between which prices a mint or a burn planned at one is still wanted. Rounds: towards that price."""
+    """Compute the prices between which a mint or a burn planned at one price is still wanted. Rounds: towards that price."""
     return (
         price_limit_x96(sqrt_price_x96, max_slippage_bps, zero_for_one=True),
         price_limit_x96(sqrt_price_x96, max_slippage_bps, zero_for_one=False),
@@ -100,7 +100,7 @@ def least_burned(
     tick_upper: Tick,
     window_x96: tuple[SqrtPriceX96, SqrtPriceX96],
 ) -> tuple[RawAmount, RawAmount]:
-    """Return the least of each token that a burn pays anywhere in a window of prices.
+    """Return the least of each token that a burn pays anywhere in a price window.
 
     Units:  raw token0 (at its upper end), raw token1 (at its lower end).
     Rounds: down, as the pool does: a burn inside the window never fails them.
@@ -118,7 +118,7 @@ def least_minted(
     tick_upper: Tick,
     window_x96: tuple[SqrtPriceX96, SqrtPriceX96],
 ) -> tuple[RawAmount, RawAmount]:
-    """Return the least of each token that a mint of two amounts takes anywhere in a window of prices where it makes liquidity.
+    """Return the least of each token that a mint of two amounts takes anywhere in a price window where it makes liquidity.
 
     The amounts go together at a price of the window, as `taken_by_mint` tells them. Of one token alone nothing is minted inside the
     range, so there the window ends. Where a unit of a token is more than the window's end makes out, the least is a unit more than
@@ -154,7 +154,7 @@ def _minted(
 def most_taken_by_mint(
     amount0: RawAmount, amount1: RawAmount, tick_lower: Tick, tick_upper: Tick, sqrt_price_x96: SqrtPriceX96
 ) -> tuple[RawAmount, RawAmount]:
-    """Bound what a mint of at most two amounts takes of each at a price, as if liquidity were no integer.
+    """Bound what a mint of at most two amounts takes of each at a price, as if liquidity were a real number.
 
     So as the price rises it is never more of token0, nor less of token1; what the pool takes goes up and down within a unit of liquidity.
 
@@ -178,7 +178,7 @@ def most_taken_by_mint(
 def taken_by_mint(
     amount0: RawAmount, amount1: RawAmount, tick_lower: Tick, tick_upper: Tick, sqrt_price_x96: SqrtPriceX96
 ) -> tuple[RawAmount, RawAmount]:
-    """Return what a mint of at most two amounts takes of each at a price: the rest of the one has nothing to go with it.
+    """Return what a mint of at most two amounts takes of each at a price: one of them is not used up.
 
     Rounds: up, as the pool does.
     Raises: OutOfRangeError where the manager would revert.

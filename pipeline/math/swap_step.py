@@ -8,7 +8,7 @@ from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 
 
 class SwapStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step did. The trader pays `amount_in` and `fee`."""
+    """The result of one swap step. The trader pays `amount_in` and `fee`."""
 
     sqrt_price_x96: SqrtPriceX96
     amount_in: RawAmount
@@ -17,7 +17,7 @@ class SwapStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fee_on(amount_in: RawAmount, fee_pips: Pips) -> RawAmount:
-    """Return the fee that comes on top of an input that reaches the curve.
+    """Return the fee on top of an input that reaches the curve.
 
     amount_in * fee / (1 - fee)
 
@@ -27,14 +27,14 @@ def fee_on(amount_in: RawAmount, fee_pips: Pips) -> RawAmount:
 
 
 def less_fee(amount: RawAmount, fee_pips: Pips) -> RawAmount:
-    """Return what of an offered input may reach the curve. Rounds: down."""
+    """Return how much of an offered input reaches the curve. Rounds: down."""
     return RawAmount(amount * (PIPS - fee_pips) // PIPS)
 
 
 def amounts_between(
     start_x96: SqrtPriceX96, end_x96: SqrtPriceX96, liquidity: Liquidity
 ) -> tuple[RawAmount, RawAmount]:
-    """Measure what a step from one price to another takes in and gives out; the prices tell the direction.
+    """Compute what a step from one price to another takes in and gives out; the two prices tell the direction.
 
     `amount0_delta` and `amount1_delta` in one, without their checks: every replayed swap comes through here.
 
@@ -55,7 +55,7 @@ def step_with_input(
     remaining: RawAmount,
     fee_pips: Pips,
 ) -> SwapStep:
-    """Spend up to `remaining`, going no further than the target.
+    """Spend up to `remaining`, no further than the target price.
 
     Rounds: for the pool.
     Source: v3-core SwapMath.computeSwapStep, exact input
@@ -86,7 +86,7 @@ def step_with_output(
     remaining: RawAmount,
     fee_pips: Pips,
 ) -> SwapStep:
-    """Obtain up to `remaining`, going no further than the target.
+    """Buy up to `remaining`, no further than the target price.
 
     Rounds: for the pool.
     Source: v3-core SwapMath.computeSwapStep, exact output

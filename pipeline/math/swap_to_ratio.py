@@ -16,7 +16,7 @@ def price_at_ratio(
     *,
     zero_for_one: bool,
 ) -> SqrtPriceX96:
-    """Solve for the price at which holdings, swapped up to there, are those of a range.
+    """Compute the price at which holdings, swapped up to there, have the ratio of a range.
 
     With s the price before, a and b the range, l the liquidity in range and B = l / (1 - fee),
     u, v = (B, l) when token0 is sold and (l, B) when token1 is, A = amount0 + u / s, C = amount1 + v * s
@@ -49,6 +49,6 @@ def price_at_ratio(
 def input_to_price(
     start_x96: SqrtPriceX96, end_x96: SqrtPriceX96, liquidity: Liquidity, fee_pips: Pips
 ) -> RawAmount:
-    """Measure what a swap within one range of liquidity must be offered to reach a price. Rounds: up."""
+    """Compute the input of a swap within one range of liquidity that reaches a price. Rounds: up."""
     amount_in, _ = amounts_between(start_x96, end_x96, liquidity)
     return RawAmount(amount_in + fee_on(amount_in, fee_pips))

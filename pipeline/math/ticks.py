@@ -43,7 +43,7 @@ _FACTORS_X128 = (
 
 @lru_cache(maxsize=1 << 15)
 def sqrt_price_at_tick(tick: Tick) -> SqrtPriceX96:
-    """Return the square-root price at which a tick begins.
+    """Return the square-root price at the lower end of a tick.
 
     sqrt(1.0001 ** tick), by the contract's own multiplications
 
@@ -64,7 +64,7 @@ def sqrt_price_at_tick(tick: Tick) -> SqrtPriceX96:
 
 
 def tick_at_sqrt_price(sqrt_price_x96: SqrtPriceX96) -> Tick:
-    """Return the greatest tick that begins at or below a price.
+    """Return the greatest tick whose lower end is at or below a price.
 
     Raises: OutOfRangeError outside [MIN_SQRT_PRICE_X96, MAX_SQRT_PRICE_X96).
     Source: v3-core TickMath.getTickAtSqrtRatio
@@ -80,7 +80,7 @@ def tick_at_sqrt_price(sqrt_price_x96: SqrtPriceX96) -> Tick:
 
 
 def is_at_tick(sqrt_price_x96: SqrtPriceX96, tick: Tick) -> bool:
-    """Return whether a price lies between the beginnings of a tick and of the next."""
+    """Return whether a price lies within a tick: from its lower end to below that of the next."""
     if not MIN_TICK <= tick < MAX_TICK:
         return False
     return sqrt_price_at_tick(tick) <= sqrt_price_x96 < sqrt_price_at_tick(Tick(tick + 1))

@@ -17,7 +17,7 @@ DAY_S = 86_400
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """The sum of a window. Amounts are raw, of the budget's token."""
+    """The amounts signed within one window. Raw units of the budget's token."""
 
     loss: RawAmount
     notional: RawAmount
@@ -31,7 +31,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 def spent_within(
     standing: SignerStanding, nonces: Iterable[NonceBound], now_s: Seconds, window_s: int
 ) -> Window:
-    """Sum up what was signed within a window that ends now, and all that is still in no block."""
+    """Sum up what was signed within a window that ends now, and whatever is not mined yet, however old."""
     since_s = now_s - window_s
     parts = [part for part in standing.spent if part.signed_at_s > since_s]
     parts += [spent_of(bound) for bound in nonces if bound.inclusion is None or bound.signed_at_s > since_s]
@@ -46,7 +46,7 @@ def spent_within(
 
 
 def spent_of(bound: NonceBound) -> Spent:
-    """Return what a nonce counts for: its gas as paid once it is in a block, before that at the most it offers."""
+    """Return what a nonce is charged: the gas that it paid once it is mined, before that the most that it may cost."""
     charge = bound.charge
     return Spent(
         signed_at_s=bound.signed_at_s,
@@ -60,13 +60,13 @@ def spent_of(bound: NonceBound) -> Spent:
 
 
 def most_gas_wei(bound: NonceBound) -> Wei:
-    """Return the most that a nonce may cost in gas: one of its versions is mined, whichever."""
+    """Return the most gas that a nonce may cost: the dearest of its versions, any of which may be mined."""
     offered = max(attempt.gas_limit * attempt.max_fee_wei for attempt in bound.attempts)
     return Wei(offered + bound.charge.data_fee_wei)
 
 
 def kept_spent(standing: SignerStanding, gone: Sequence[NonceBound], head: BlockRef) -> tuple[Spent, ...]:
-    """Take nonces that are final into the standing, a sum a head, and drop what no window reaches any more."""
+    """Move final nonces into the account's standing, one sum per head, and drop sums that are older than every window."""
     sums: dict[tuple[Seconds, Address], Spent] = {}
     for part in (*standing.spent, *map(spent_of, gone)):
         if part.signed_at_s > head.timestamp_s - DAY_S:

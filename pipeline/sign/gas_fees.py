@@ -21,21 +21,21 @@ _BUMP_PERCENT = 112
 
 # ------------------------------------------------------------------ fees
 class Fees(msgspec.Struct, frozen=True, kw_only=True):
-    """What is offered for a unit of gas."""
+    """The fees that a transaction offers per unit of gas."""
 
     max_fee_wei: Wei
     tip_wei: Wei
 
 
 class FeeCaps(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that may be offered for a unit of gas: in all, and of that to the block's maker."""
+    """The most that may be offered per unit of gas: in total, and of that as the tip."""
 
     max_fee_wei: Wei
     tip_wei: Wei
 
 
 class FeeMarket(msgspec.Struct, frozen=True, kw_only=True):
-    """What the chain asks at the head."""
+    """The chain's base fee and tip at the head."""
 
     base_fee_wei: Wei
     """Of the next block."""
@@ -43,7 +43,7 @@ class FeeMarket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def first_fees(market: FeeMarket, caps: FeeCaps) -> Fees | None:
-    """Offer the base fee twice and the tip, within caps; None where they do not reach the next block."""
+    """Offer twice the base fee plus the tip, within the caps; None where the caps are below the next block's base fee."""
     tip_wei = min(market.tip_wei, caps.tip_wei)
     if market.base_fee_wei + tip_wei > caps.max_fee_wei:
         return None
@@ -51,7 +51,7 @@ def first_fees(market: FeeMarket, caps: FeeCaps) -> Fees | None:
 
 
 def bumped_fees(last: Attempt, market: FeeMarket, caps: FeeCaps) -> Fees | None:
-    """Offer at least 12 % more on both, and what the chain asks now, within caps; None where they have no room."""
+    """Raise both fees by at least 12 %, and to what the chain asks now, within the caps; None where the caps leave no room."""
     least_fee_wei, least_tip_wei = _more(last.max_fee_wei), _more(last.tip_wei)
     if least_fee_wei > caps.max_fee_wei or least_tip_wei > caps.tip_wei:
         return None
@@ -66,7 +66,7 @@ def _more(wei: int) -> int:
 
 # ------------------------------------------------------------------ what is due
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's word that an intent must not be carried out."""
+    """A request that an intent must not be carried out."""
 
     why: str
     cancels: bool
@@ -74,7 +74,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
-    """When a transaction counts as stuck, and what may be offered."""
+    """Rules that say when a transaction counts as stuck, and what may be offered for it."""
 
     bump_after_blocks: int
     max_fee_per_gas_wei: Wei
@@ -87,28 +87,28 @@ class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
     cancel_gas: int = CANCEL_GAS
 
     def caps(self, intent: SubmitTransaction) -> FeeCaps:
-        """Return the most that may be offered for an intent."""
+        """Return the highest fees that may be offered for an intent."""
         return FeeCaps(
             max_fee_wei=min(self.max_fee_per_gas_wei, intent.max_fee_per_gas_wei), tip_wei=self.max_tip_wei
         )
 
     @property
     def cancel_caps(self) -> FeeCaps:
-        """Return the most that may be offered to get rid of a nonce; its tip must outbid one at its own cap."""
+        """Return the highest fees that may be offered to cancel a nonce; the tip must exceed that of a version at its own cap."""
         return FeeCaps(
             max_fee_wei=self.cancel_max_fee_per_gas_wei, tip_wei=Wei(_CANCEL_TIPS * self.max_tip_wei)
         )
 
 
 class Resend(msgspec.Struct, frozen=True, kw_only=True):
-    """Give a node an attempt again, as it is."""
+    """Send an attempt again unchanged."""
 
     nonce: int
     attempt: Attempt
 
 
 class Replace(msgspec.Struct, frozen=True, kw_only=True):
-    """Sign the same nonce again with higher fees: the same call, or nothing at all."""
+    """Sign the same nonce again with higher fees: the same call, or an empty transaction that cancels it."""
 
     nonce: int
     fees: Fees
@@ -127,7 +127,7 @@ def due(
     offered_at: Mapping[int, Hash],
     stop_of: Callable[[SubmitTransaction], Stop | None] = lambda _: None,
 ) -> list[Due]:
-    """List what must be done for the nonces that are in no block, lowest first.
+    """List what must be done for the nonces that are not mined yet, lowest first.
 
     `offered_at` tells at which head each nonce was last given to a node by this process: before a bump the same
     bytes have had a block's time. Only the lowest can be stuck by its fees: the others wait for it.
@@ -160,7 +160,7 @@ def due(
 
 
 def _has_lost_its_ground(bound: NonceBound, account: Account) -> bool:
-    """Return whether an intent was made from what the one before it had brought, and a reorg has undone that.
+    """Return whether an intent rests on what the one before it brought, and a reorg has undone that.
 
     Intents of one phase are made at one block and wait together. What is made at a later block rests on receipts.
     """
@@ -169,33 +169,33 @@ def _has_lost_its_ground(bound: NonceBound, account: Account) -> bool:
 
 
 def _left_today_wei(account: Account, head: BlockRef, rules: FeeRules) -> int:
-    """Return what the last 24 hours leave of the day's gas, all that waits counted at the most it offers."""
+    """Return how much gas may still be spent today, with everything that is not mined counted at the most that it offers."""
     gas_wei = spent_within(account.standing, account.nonces, head.timestamp_s, DAY_S).gas_wei
     return rules.max_gas_wei_per_day - gas_wei
 
 
 def _most_wei(bound: NonceBound, rules: FeeRules, left_wei: int) -> int:
-    """Return what a nonce may cost in gas from now on: what it has offered is charged already and stays its to spend."""
+    """Return what a nonce may still cost in gas: what it has offered before is already charged and stays available to it."""
     charged_wei = most_gas_wei(bound)
     most_wei = max(min(charged_wei + left_wei, rules.max_gas_wei), charged_wei)
     return most_wei - bound.charge.data_fee_wei
 
 
 def _more_gas_wei(bound: NonceBound, replacement: Replace, rules: FeeRules) -> int:
-    """Compute by how much a replacement raises what its nonce may cost."""
+    """Compute by how much a replacement raises the most that its nonce may cost."""
     gas = rules.cancel_gas if replacement.cancels else bound.intent.call.gas_limit
     offered_wei = gas * replacement.fees.max_fee_wei + bound.charge.data_fee_wei
     return max(offered_wei - most_gas_wei(bound), 0)
 
 
 def _within(caps: FeeCaps, most_wei: int, gas: int) -> FeeCaps:
-    """Lower caps to what gas may cost altogether. Rounds: down."""
+    """Lower the caps so that the gas costs no more than an amount in total. Rounds: down."""
     max_fee_wei = Wei(min(caps.max_fee_wei, most_wei // max(gas, 1)))
     return FeeCaps(max_fee_wei=max_fee_wei, tip_wei=min(caps.tip_wei, max_fee_wei))
 
 
 def _is_lost(bound: NonceBound) -> bool:
-    """Return whether nothing will come of an intent: cancelled, or about to be."""
+    """Return whether an intent is cancelled, or is about to be."""
     return status(bound) == "cancelled" or (bound.inclusion is None and is_cancelling(bound))
 
 
@@ -210,7 +210,7 @@ def _replacement(
     unwanted: bool,
     pointless: bool,
 ) -> Replace | None:
-    """Decide between waiting, more fees and a cancellation, none of which may cost more than `most_wei`."""
+    """Choose between waiting, higher fees and a cancellation, none of which may cost more than `most_wei`."""
     last = bound.attempts[-1]
     is_stuck = may_be_stuck and _is_stuck(last, head, rules)
     cancelling = is_cancelling(bound)
@@ -230,21 +230,21 @@ def _replacement(
 
 
 def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules, most_wei: int) -> Replace | None:
-    """Take the nonce for nothing. It takes less gas than what it replaces, so that mostly costs nothing more."""
+    """Replace a nonce by an empty transaction. It takes less gas than the call that it replaces, so it rarely costs more."""
     caps = _within(rules.cancel_caps, most_wei, rules.cancel_gas)
     fees = bumped_fees(bound.attempts[-1], market, caps)
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
 
 
 def is_public(attempt: Attempt, head: BlockRef) -> bool:
-    """Return whether bytes may be shown to everybody at a head."""
+    """Return whether signed bytes may go to a public mempool at a head."""
     if not attempt.is_private:
         return True
     return attempt.public_from_block is not None and head.number >= attempt.public_from_block
 
 
 def _offerable(bound: NonceBound) -> list[Attempt]:
-    """List what a node should have: the newest attempt, and before it the last one that a node took, if another.
+    """List the attempts that a node should have: the newest, and before it the last one that a node accepted, if that is another.
 
     Were the newest refused for want of funds or room, and the older one lost, nothing would be on its way. Once
     a cancellation is signed the call is not offered again.
@@ -263,7 +263,7 @@ def _is_with_a_node(attempt: Attempt) -> bool:
 
 
 def _is_stuck(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
-    """Return whether more must be offered: a node asks for more, or it took the bytes and blocks pass without them.
+    """Return whether the fees must rise: a node asks for more, or it accepted the transaction and blocks pass without it.
 
     Age counts from the broadcast, not from the signature. Bytes that no node has are never stuck by their price.
     """
@@ -275,7 +275,7 @@ def _is_stuck(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
 
 
 def _is_invalid(bound: NonceBound) -> bool:
-    """Return whether no node takes what was signed. A node that took an older version has shown that the call is valid."""
+    """Return whether every node refuses what was signed. A node that accepted an older version has shown that the call is valid."""
     refusal = bound.attempts[-1].refusal
     never_taken = all(attempt.sent_at_block is None for attempt in bound.attempts)
     return never_taken and refusal is not None and refusal.kind == "invalid"

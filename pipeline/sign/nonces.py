@@ -21,18 +21,18 @@ Status = Literal["signed", "sent", "mined", "cancelled"]
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A signer's nonces that may still change, without a gap from the floor on."""
+    """A signer's nonces that are not final yet, from the first of them on without a gap."""
 
     standing: SignerStanding
     nonces: tuple[NonceBound, ...] = ()
 
     @property
     def next_nonce(self) -> int:
-        """The nonce that nothing was ever signed for."""
+        """The first nonce for which nothing was ever signed."""
         return self.standing.floor_nonce + len(self.nonces)
 
     def waiting(self) -> tuple[NonceBound, ...]:
-        """List what is in no block, lowest nonce first."""
+        """List the nonces that are not mined yet, lowest first."""
         return tuple(bound for bound in self.nonces if bound.inclusion is None)
 
     def of_intent(self, digest: str) -> NonceBound | None:
@@ -41,7 +41,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def account_of(standing: SignerStanding, nonces: Iterable[NonceBound]) -> Account:
-    """Put an account together from its journal. Raises: JournalError where a nonce is missing."""
+    """Build an account from its journal entries. Raises: JournalError where a nonce is missing."""
     ordered = tuple(sorted(nonces, key=lambda bound: bound.nonce))
     for place, bound in enumerate(ordered, start=standing.floor_nonce):
         if bound.nonce != place:
@@ -52,19 +52,19 @@ def account_of(standing: SignerStanding, nonces: Iterable[NonceBound]) -> Accoun
 
 
 def new_account(signer: Address, chain_nonce: int, at_block: BlockNumber | None = None) -> Account:
-    """Begin where the chain says the signer is."""
+    """Make the account of a signer without a journal: it begins at the chain's nonce."""
     return Account(standing=SignerStanding(signer=signer, floor_nonce=chain_nonce, floor_block=at_block))
 
 
 def status(bound: NonceBound) -> Status:
-    """Return how far a nonce is."""
+    """Return the status of a nonce."""
     if bound.inclusion is not None:
         return "cancelled" if _attempt(bound, bound.inclusion.transaction_hash).cancels else "mined"
     return "sent" if any(attempt.sent_at_block is not None for attempt in bound.attempts) else "signed"
 
 
 def is_cancelling(bound: NonceBound) -> bool:
-    """Return whether a cancellation was signed: then nothing else is sent for it any more."""
+    """Return whether a cancellation was signed: nothing else is sent for the nonce any more."""
     return any(attempt.cancels for attempt in bound.attempts)
 
 
@@ -72,7 +72,7 @@ def is_cancelling(bound: NonceBound) -> bool:
 def bind(
     account: Account, intent: SubmitTransaction, attempt: Attempt, head: BlockRef, charge: Charge
 ) -> Account:
-    """Give an intent the next nonce and charge the budget for it. Its attempt was signed for that nonce."""
+    """Assign the next nonce to an intent and charge the budget. Its attempt was signed for that nonce."""
     bound = NonceBound(
         signer=account.standing.signer,
         nonce=account.next_nonce,
@@ -85,13 +85,13 @@ def bind(
 
 
 def add_attempt(account: Account, nonce: int, attempt: Attempt) -> Account:
-    """Note another version, signed to replace the ones before."""
+    """Add another signed version, which is to replace the earlier ones."""
     bound = _bound(account, nonce)
     return _with(account, msgspec.structs.replace(bound, attempts=(*bound.attempts, attempt)))
 
 
 def mark_sent(account: Account, transaction_hash: Hash, at_block: BlockNumber) -> Account:
-    """Note that a node took an attempt: its age counts from the first time, or from its return after a refusal."""
+    """Record that a node accepted an attempt: its age counts from the first time, or from when it came back after a refusal."""
 
     def sent(attempt: Attempt) -> Attempt:
         if attempt.sent_at_block is not None and attempt.refusal is None:
@@ -102,7 +102,7 @@ def mark_sent(account: Account, transaction_hash: Hash, at_block: BlockNumber) -
 
 
 def mark_refused(account: Account, transaction_hash: Hash, refusal: SendRefusal) -> Account:
-    """Note that no node has an attempt, and why; of several refusals of one kind the first is kept."""
+    """Record that no node has an attempt, and why; of several refusals of one kind the first is kept."""
 
     def refused(attempt: Attempt) -> Attempt:
         if attempt.refusal is not None and attempt.refusal.kind == refusal.kind:
@@ -114,7 +114,7 @@ def mark_refused(account: Account, transaction_hash: Hash, refusal: SendRefusal)
 
 # ------------------------------------------------------------------ what the chain says
 class ChainView(msgspec.Struct, frozen=True, kw_only=True):
-    """What one head says of a signer."""
+    """What the chain says of a signer at one head."""
 
     head: BlockRef
     nonce: int
@@ -124,7 +124,7 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reconcile(account: Account, view: ChainView) -> Account:
-    """Take over what is in a block, and take back what no longer is.
+    """Record which nonces are mined at a head, and undo that for those that a reorg took out of their block.
 
     Raises: ForeignNonceError if a nonce was used by a transaction that the journal does not have, BlockUnknownError
     where the node is behind what is final.
@@ -154,7 +154,7 @@ def _reconciled(bound: NonceBound, view: ChainView) -> NonceBound:
 
 
 def _sent_anew(attempts: tuple[Attempt, ...], head: BlockRef) -> tuple[Attempt, ...]:
-    """Count the age from here: while its block stood the transaction was not stuck."""
+    """Restart an attempt's age at this block: while it was mined it was not stuck."""
     return (
         *attempts[:-1],
         msgspec.structs.replace(attempts[-1], sent_at_block=head.number, refusal=None),
@@ -167,7 +167,7 @@ def _inclusion(bound: NonceBound, view: ChainView) -> Inclusion | None:
 
 
 def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account, tuple[NonceBound, ...]]:
-    """Let go of nonces, lowest first, whose blocks no reorg takes any more."""
+    """Drop the lowest nonces whose blocks are final."""
     final = head.number - final_depth
     count = 0
     for bound in account.nonces:
@@ -187,7 +187,7 @@ def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account,
 
 
 def adopt(account: Account, view: ChainView) -> tuple[Account, tuple[NonceBound, ...]]:
-    """Accept the nonces that others used, on an operator's word, and end all that was bound up to them.
+    """Accept, on an operator's request, nonces that were used elsewhere, and end every intent that was bound up to them.
 
     The account stays as it is where nobody used any. Raises: ForeignNonceError where the chain is behind what was
     final: a lower nonce must never be bound twice. BlockUnknownError where the node alone is behind.

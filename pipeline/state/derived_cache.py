@@ -13,10 +13,10 @@ R = TypeVar("R")
 
 
 class Remembered:
-    """Counts of writes, and what was made of entries at such counts."""
+    """A derived value, and how often its sources had been written to when it was computed."""
 
     def __init__(self) -> None:
-        """Remember nothing yet."""
+        """Start without any value."""
         self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._of_families: dict[str, Any] = {}
         self._remembered_of: defaultdict[str, list[str]] = defaultdict(list)
@@ -28,21 +28,21 @@ class Remembered:
         """The keys that were written to since somebody last asked."""
 
     def writes(self, *listed_under: str) -> tuple[int, ...]:
-        """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
+        """Count the writes, undone ones included, to the entries of each family or under each prefix, for `derived`."""
         return tuple(map(self._writes.__getitem__, listed_under))
 
     def take_touched(self) -> Mapping[str, Place]:
-        """Return the keys that were written to since this was last asked, writes taken back included, and where each belongs."""
+        """Return the keys written since the last call, undone writes included, with the group of each."""
         written, self._touched = self._touched, {}
         return written
 
     def overlook(self, keys: Iterable[str]) -> None:
-        """Leave keys out of what `take_touched` will give."""
+        """Leave keys out of the next result of `take_touched`."""
         for key in keys:
             self._touched.pop(key, None)
 
     def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
-        """Return what follows from these and from nothing else; made only when one is new."""
+        """Return a value that follows from these sources alone; it is computed again only where one of them is another object."""
         known = self._derived.get(key)
         if known is None or known[0] != made_of:
             known = self._derived[key] = (made_of, make())
@@ -50,14 +50,14 @@ class Remembered:
         return derived
 
     def of_family(self, key: str, family: str, make: Callable[[], R]) -> R:
-        """Return what follows from the entries of one family and from nothing else; made only after a write to one."""
+        """Return a value that follows from the entries of one family alone; it is computed again only after a write to the family."""
         if key not in self._of_families:
             return self.of_families(key, (family,), make)
         derived: R = self._of_families[key]
         return derived
 
     def of_families(self, key: str, families: tuple[str, ...], make: Callable[[], R]) -> R:
-        """Return what follows from the entries of some families and from nothing else; made only after a write to one."""
+        """Return a value that follows from the entries of several families alone; it is computed again only after a write to one of them."""
         if key not in self._of_families:
             self._of_families[key] = make()
             for family in families:

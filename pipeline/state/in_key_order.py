@@ -7,13 +7,13 @@ V = TypeVar("V")
 
 
 class InKeyOrder(Mapping[str, V], Generic[V]):
-    """Values by key; sorted again only where it is walked after a key has come that is not the last.
+    """A mapping that iterates in the order of its keys; it sorts them only on iteration, after a key came out of order.
 
     A key that goes leaves the order as it is.
     """
 
     def __init__(self) -> None:
-        """Have nothing."""
+        """Start empty."""
         self._values: dict[str, V] = {}
         self._sorted = True
 
@@ -24,7 +24,7 @@ class InKeyOrder(Mapping[str, V], Generic[V]):
         self._values[key] = value
 
     def drop(self, key: str) -> None:
-        """Forget a value, if there is one."""
+        """Remove a key, if it is there."""
         self._values.pop(key, None)
 
     def __getitem__(self, key: str) -> V:
@@ -36,11 +36,11 @@ class InKeyOrder(Mapping[str, V], Generic[V]):
         return len(self._values)
 
     def __iter__(self) -> Iterator[str]:
-        """Walk the keys in their order."""
+        """Iterate over the keys in order."""
         return iter(self.in_order())
 
     def in_order(self) -> Mapping[str, V]:
-        """Return the values by key, in the keys' order: what it is now, not what it will be."""
+        """Return a snapshot of the values by key, in the order of the keys."""
         if not self._sorted:
             self._values, self._sorted = dict(sorted(self._values.items())), True
         return self._values

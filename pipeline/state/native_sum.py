@@ -9,10 +9,10 @@ _MODULUS = 1 << 128
 
 
 class NativeSum:
-    """Coin balances by account, and their checksum: each account's share of it is added and taken away alone."""
+    """Balances of the chain's coin by account, with a checksum over all that each account's change updates alone."""
 
     def __init__(self, balances: Mapping[Address, Wei] | None = None) -> None:
-        """Take over what is known."""
+        """Start from known balances."""
         self.balances: dict[Address, Wei] = {}
         self._shares: dict[Address, int] = {}
         self._sum = 0
@@ -20,7 +20,7 @@ class NativeSum:
             self.put(account, amount_wei)
 
     def put(self, account: Address, amount_wei: Wei | None) -> None:
-        """Set or (None) forget a balance."""
+        """Set a balance, or remove it (None)."""
         self._sum -= self._shares.pop(account, 0)
         self.balances.pop(account, None)
         if amount_wei is not None:
@@ -29,7 +29,7 @@ class NativeSum:
             self._sum += share
 
     def with_changes(self, changes: Iterable[tuple[Address, Wei]]) -> "NativeSum":
-        """Copy it, with other balances of some accounts."""
+        """Return a copy in which some accounts have other balances."""
         changed = NativeSum()
         changed.balances, changed._shares, changed._sum = dict(self.balances), dict(self._shares), self._sum
         for account, amount_wei in changes:
@@ -38,7 +38,7 @@ class NativeSum:
 
     @property
     def checksum(self) -> str:
-        """Sum up all balances: 32 hexadecimal digits."""
+        """Return the checksum of all balances: 32 hexadecimal digits."""
         return f"{self._sum % _MODULUS:032x}"
 
 

@@ -17,7 +17,7 @@ class ProvenanceFields(TypedDict):
 
 
 class Provenance:
-    """One record of the log, being taken in."""
+    """Where an output comes from: one record of the log, at the head that it led to."""
 
     def __init__(self, *, shard: ShardId, offset: Offset, block: BlockRef | None, chain_id: ChainId) -> None:
         """Take the head after the record."""
@@ -30,7 +30,7 @@ class Provenance:
     def stamp(
         self, kind: str, subject: str, *, action: str = "", policy_version: str = ""
     ) -> ProvenanceFields:
-        """Name an output `kind.<shard>.<offset>.<digest>`.
+        """Make an output's id, `kind.<shard>.<offset>.<digest>`.
 
         The digest is over chain, subject, block hash, action and policy version: on the same block the
         same conclusion has the same digest, wherever its cause stands in the log.
@@ -39,7 +39,7 @@ class Provenance:
         return self._fields(f"{kind}.{self._begins}.{digest}")
 
     def stamp_of_chain(self, kind: str, subject: str, place: int = 0) -> ProvenanceFields:
-        """Name what is the same on every shard that tells of it: `kind.<digest>`."""
+        """Make the id, `kind.<digest>`, of an output that is the same on every shard that publishes it."""
         digest = _digest(f"{self._chain_id}\n{subject}\n{self._block_hash}\n{place}")
         return self._fields(f"{kind}.{digest}")
 
@@ -48,5 +48,5 @@ class Provenance:
 
 
 def _digest(text: str) -> str:
-    """Shorten what makes an output unique to 16 hex digits of its sha256."""
+    """Shorten the parts that make an output unique to 16 hex digits of their sha256."""
     return sha256(text.encode()).hexdigest()[:16]

@@ -21,7 +21,7 @@ _NOTHING: AbstractSet[str] = frozenset()
 
 
 class RestEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """What ends a book's rest."""
+    """The writes and bounds that end a book's rest."""
 
     watched: tuple[tuple[str, ...], ...]
     """Keys of entries, or what entries are listed under: any write to one of them. In parts, each of which may be the last rest's."""
@@ -30,10 +30,10 @@ class RestEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rests:
-    """The books of a shard: those that rest, and those that are looked at."""
+    """The books of a shard: those that rest, and those that every block looks at."""
 
     def __init__(self) -> None:
-        """Know no books yet."""
+        """Start without books."""
         self._books: tuple[Policy, ...] = ()
         self._awake: dict[BookId, Policy] = {}
         self._resting: dict[BookId, tuple[int, Policy]] = {}
@@ -53,7 +53,7 @@ class Rests:
         self._count = 0
 
     def keep_books(self, books: tuple[Policy, ...]) -> None:
-        """Know a shard's books; where any of them has changed, none rests."""
+        """Set the shard's books; where any of them has changed, none rests."""
         if books is not self._books:
             self.end_all()
             self._books = books
@@ -61,7 +61,7 @@ class Rests:
 
     @property
     def any_rests(self) -> bool:
-        """Whether there is any rest that could end."""
+        """Return whether any book rests."""
         return bool(self._resting)
 
     def begin(self, policy: Policy, rest: RestEnd) -> None:
@@ -83,13 +83,13 @@ class Rests:
                 heapify(heap)
 
     def note_writes(self, names: AbstractSet[str]) -> None:
-        """End the rests of whoever watches one of these names."""
+        """End the rest of each book that watches one of these names."""
         watched = names & self._watchers.keys()
         for name in watched:
             self._wake(self._watchers[name], watched)
 
     def note_measures(self, measures: Mapping[str, int]) -> None:
-        """End the rests whose bounds these measures have come to."""
+        """End the rest of each book whose bounds these measures have reached."""
         for measure, value in measures.items():
             heap = self._alarms.get(measure)
             while heap and heap[0][0] <= value:
@@ -99,17 +99,17 @@ class Rests:
                     self._wake((book,))
 
     def ended_by(self, book: BookId) -> AbstractSet[str]:
-        """Name what was written when a book's last rest ended, and is watched by anybody."""
+        """Return the name whose write ended a book's last rest, if a book still watches it."""
         return self._ended_by.get(book, _NOTHING)
 
     def stay_awake(self, book: BookId) -> None:
-        """Let a book not rest the next times, twice as often as last time where writes alone have ended its rests since."""
+        """Keep a book from resting for the next blocks, twice as many as last time where only writes have ended its rests since."""
         self._ended_by.pop(book, None)
         times = min(2 * self._stays[book], _MOST_AWAKE) if book in self._stays else _LEAST_AWAKE
         self._awake_for[book] = self._stays[book] = times
 
     def stays_awake(self, book: BookId) -> bool:
-        """Return whether a book is not to rest this time."""
+        """Return whether a book must not rest at this block."""
         times = self._awake_for.pop(book, 0)
         if times > 1:
             self._awake_for[book] = times - 1
@@ -124,17 +124,17 @@ class Rests:
         self._wake(list(self._resting))
 
     def awake(self) -> list[Policy]:
-        """List the books that do not rest, by their ids."""
+        """List the books that do not rest, ordered by id."""
         return [self._awake[book] for book in sorted(self._awake)]
 
     def take_looked_at(self) -> set[BookId]:
-        """List the books that were awake at any time since this was last asked."""
+        """Return the books that did not rest at some time since the last call."""
         looked_at = self._looked_at | self._awake.keys()
         self._looked_at = set()
         return looked_at
 
     def take_looked_at_among(self, books: Iterable[BookId]) -> set[BookId]:
-        """List those of some books that were awake since this was last asked, where the others have nothing to tell."""
+        """Return which of some books did not rest at some time since the last call, where the others have nothing to publish."""
         looked_at = {book for book in books if book in self._awake or book in self._looked_at}
         self._looked_at = set()
         return looked_at

@@ -6,11 +6,11 @@ from pipeline.state.tables import Tables
 
 
 def resumes(tables: Tables, item: str) -> int:
-    """Count the operators' requests to resume an item. They follow the log: no reorg takes them back."""
+    """Count an item's resume requests by operators. They follow the log, so no reorg takes them back."""
     return resumes_at(tables, keys.resumed(item))
 
 
 def resumes_at(tables: Tables, key: str) -> int:
-    """Count the requests under a key that is built already: `keys.resumed` of the item."""
+    """Count the resume requests under a key that the caller has built: `keys.resumed` of the item."""
     resume = tables.find(key, Resume)
     return 0 if resume is None else resume.count

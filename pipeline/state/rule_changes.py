@@ -24,12 +24,12 @@ _BOOK_QUARANTINE = keys.quarantine(keys.book(""))  # type: ignore[arg-type]
 
 
 def is_decided(key: str) -> bool:
-    """Return whether an entry follows from decisions."""
+    """Return whether an entry results from decisions."""
     return keys.family(key) in _DECIDED_FAMILIES or key.startswith(_BOOK_QUARANTINE)
 
 
 def note_rules(shard: Shard, offset: Offset) -> None:
-    """Note in a shard that from a record on it is decided under the present rules, if it was not."""
+    """Record in a shard that it decides by the present rules from this record on, if it did not before."""
     if shard.rules == rules.RULES:
         return
     tables = shard.tables
@@ -48,7 +48,7 @@ def note_rules(shard: Shard, offset: Offset) -> None:
 
 
 def begin_at(shard: Shard, entry: DecidedUnder) -> None:
-    """Give a shard that has come to where its rules began what had been decided there, for its own to be forgotten."""
+    """Give a shard that has reached the record at which its rules began the decisions that stood there; its own are dropped."""
     tables = shard.tables
     tables.forget(is_decided)
     for number, by_key in tables.overwritten().items():

@@ -18,7 +18,7 @@ class Shard:
     """All books whose id falls on one partition."""
 
     def __init__(self, id: ShardId, entries: Mapping[str, Value] | None = None) -> None:  # noqa: A002
-        """Take over what a checkpoint gave back."""
+        """Start from the entries of a checkpoint."""
         self.id = id
         self.tables = Tables(entries)
         self.rules = self._last_rules()
@@ -31,7 +31,7 @@ class Shard:
 
     @property
     def cursor(self) -> Offset:
-        """The last record of the log that is in the entries; -1 where there is none."""
+        """The offset of the last record that the entries include; -1 where there is none."""
         cursor = self.tables.find(keys.CURSOR, Cursor)
         return BEFORE_THE_FIRST if cursor is None else cursor.offset
 
@@ -41,7 +41,7 @@ class Shard:
         return None if last is None else keys.rules.parse(last[0])[0]
 
     def working_copy(self, item: str, kind: type[C], make: Callable[[], C | None]) -> C | None:
-        """Find an item's working copy, made from its entries where there is none; None where there are no entries."""
+        """Return an item's working copy, building it from its entries where there is none; None where there are no entries."""
         found = self._working.get(item)
         if isinstance(found, kind):
             return found
@@ -51,12 +51,12 @@ class Shard:
         return made
 
     def forget_looks(self) -> None:
-        """Forget what is remembered of books: each is looked at again, as after a start."""
+        """Forget what is cached of books, so that each is judged again, as after a restart."""
         self.rests.end_all()
         self.shown = None
 
     def drop_working_copies(self, items: Iterable[str] | None = None) -> None:
-        """Throw working copies away, all of them by default: the entries are the truth."""
+        """Drop working copies, all of them by default: the entries are the truth."""
         if items is None:
             self._working.clear()
             return

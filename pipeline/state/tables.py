@@ -22,7 +22,7 @@ V = TypeVar("V", bound=Value)
 
 
 class _OpenFrame:
-    """A frame that may still grow: that of the head."""
+    """The frame of the head, which may still grow."""
 
     def __init__(self, block: BlockRef, overwritten: dict[str, Value | None]) -> None:
         self.block = block
@@ -30,10 +30,10 @@ class _OpenFrame:
 
 
 class Tables(Remembered):
-    """All entries of one shard, with the means to rewind them and to tell what changed."""
+    """All entries of one shard, with the means to rewind them and to list their changes."""
 
     def __init__(self, entries: Mapping[str, Value] | None = None) -> None:
-        """Take over what a checkpoint gave back."""
+        """Start from the entries of a checkpoint."""
         super().__init__()
         self._entries: dict[str, Value] = {}
         self._groups: dict[str, dict[str, Value]] = {}
@@ -56,19 +56,19 @@ class Tables(Remembered):
 
     # -------------------------------------------------------------- read
     def find(self, key: str, kind: type[V]) -> V | None:
-        """Look an entry up."""
+        """Return an entry, or None."""
         value = self._entries.get(key)
         return value if value is None or isinstance(value, kind) else None
 
     def need(self, key: str, kind: type[V]) -> V:
-        """Look up an entry that must be there. Raises: ImpossibleFactError."""
+        """Return an entry that must be there. Raises: ImpossibleFactError."""
         value = self.find(key, kind)
         if value is None:
             raise ImpossibleFactError(f"no entry {key}")
         return value
 
     def group(self, prefix: str, kind: type[V]) -> Iterator[tuple[str, V]]:
-        """Walk the entries listed under a prefix (see `group_of`), by key."""
+        """Iterate over the entries under a prefix (see `group_of`), ordered by key."""
         for key in self._keys_under(prefix):
             value = self._entries.get(key)
             if isinstance(value, kind):
@@ -81,11 +81,11 @@ class Tables(Remembered):
         return known
 
     def written(self, reader: str, *listed_under: str) -> Collection[str]:
-        """Return the keys of these families or prefixes written since a reader last asked, those taken back too; at first all."""
+        """Return the keys of these families or prefixes written since a reader's last call, undone writes included; at first all keys."""
         return self._written.take(reader, listed_under)
 
     def entries(self) -> Mapping[str, Value]:
-        """Show everything but frames: for checks and tests."""
+        """Return every entry but the frames, for checks and tests."""
         return self._entries
 
     @property
@@ -95,7 +95,7 @@ class Tables(Remembered):
         return head.block if isinstance(head, Head) else None
 
     def branch_hash(self, number: BlockNumber) -> Hash | None:
-        """Look up the hash at a height of the branch that the shard follows, where frames still tell."""
+        """Return the hash at a height of the branch that the shard follows, as far back as its frames reach."""
         frame, above = self._frames.get(number), self._frames.get(BlockNumber(number + 1))
         if frame is not None:
             return frame.block.hash
@@ -106,7 +106,7 @@ class Tables(Remembered):
         return [self._frames[n].block for n in sorted(self._frames, reverse=True)]
 
     def overwritten(self) -> Mapping[BlockNumber, dict[str, Value | None]]:
-        """Show what each block that can be undone has overwritten."""
+        """Return the values that each block that can still be undone has overwritten."""
         return {number: frame.overwritten for number, frame in self._frames.items()}
 
     def reaches(self, number: BlockNumber) -> bool:
@@ -131,7 +131,7 @@ class Tables(Remembered):
 
     # -------------------------------------------------------------- write
     def put(self, key: str, value: Value | None) -> None:
-        """Set or (None) delete an entry; a chain entry's old value goes to the open frame first."""
+        """Set an entry, or delete it (None); the old value of a chain entry is kept in the open frame."""
         old = self._entries.get(key)
         if old == value:
             return
@@ -151,14 +151,14 @@ class Tables(Remembered):
             self._undo.append((frame.overwritten.pop, (key,)))
 
     def begin(self, block: BlockRef) -> None:
-        """Make a block the head and open its frame; what came too deep below is final."""
+        """Make a block the head and open its frame; blocks that are now deep enough become final."""
         self._undo.append((self._put_frame, (block.number, self._frames.get(block.number))))
         self._frames[block.number] = _OpenFrame(block, {keys.HEAD: self._entries.get(keys.HEAD)})
         self._dirty_frames.add(block.number)
         self._make_head(block)
 
     def pass_blocks(self, blocks: Sequence[BlockRef], kept_from: int) -> None:
-        """Make quiet blocks the head one after the other; those below a height are final with the same record, and leave no frame."""
+        """Make a run of quiet blocks the head one by one; those below a height become final at once and get no frame."""
         final = [block for block in blocks if block.number < kept_from]
         if final:
             for number in [number for number in self._frames if number <= final[-1].number]:
@@ -174,7 +174,7 @@ class Tables(Remembered):
             self._write(keys.HIGHEST, HighestHead(number=block.number))
 
     def finalise(self, depth_blocks: int) -> None:
-        """Forget the frames of blocks that no reorg may reach any more."""
+        """Drop the frames of blocks that no reorg may undo any more."""
         highest = self.find(keys.HIGHEST, HighestHead)
         if highest is None:
             return
@@ -185,7 +185,7 @@ class Tables(Remembered):
             number = BlockNumber(number - 1)
 
     def rewind(self, number: BlockNumber) -> set[str]:
-        """Undo every block above this height, newest first. Returns the keys that it wrote."""
+        """Undo every block above a height, newest first. Returns the keys that the undoing wrote."""
         written: set[str] = set()
         for above in sorted((n for n in self._frames if n > number), reverse=True):
             for key, old in self._frames[above].overwritten.items():
@@ -195,7 +195,7 @@ class Tables(Remembered):
         return written
 
     def forget(self, matches: Callable[[str], bool]) -> None:
-        """Delete entries from the present and from every frame: a rewind will not bring them back."""
+        """Delete entries now and in every frame, so that no rewind brings them back."""
         for key in [k for k in self._entries if matches(k)]:
             self._write(key, None)
         for number, frame in self._frames.items():
@@ -206,34 +206,34 @@ class Tables(Remembered):
                 self._dirty_frames.add(number)
 
     def restore(self, entries: Mapping[str, Value | None]) -> None:
-        """Set entries to what they were: no block changes them, so no frame keeps what stood there."""
+        """Set entries back to earlier values: no block changes them, so no frame keeps the values that they replace."""
         for key, value in entries.items():
             self._write(key, value)
 
     def empty_chain(self) -> None:
-        """Forget the whole chain part, head and frames: the shard must be told where it stands."""
+        """Delete the whole chain part, head and frames: the shard must be told where it stands."""
         for number in list(self._frames):
             self._drop_frame(number)
         self.forget(is_of_chain)
 
     # -------------------------------------------------------------- take back
     def remember(self) -> None:
-        """Begin a record: `undo` goes back to here."""
+        """Mark the beginning of a record, to which `undo` goes back."""
         self._undo.clear()
 
     def savepoint(self) -> int:
-        """Name the present, for `undo` within the same record."""
+        """Return a mark of the present state, for `undo` within the same record."""
         return len(self._undo)
 
     def undo(self, savepoint: int = 0) -> None:
-        """Take back every write since a savepoint, or since the record began: as if none had been made."""
+        """Undo every write since a savepoint, or since the record began."""
         while len(self._undo) > savepoint:
             put_back, values = self._undo.pop()
             put_back(*values)
 
     # -------------------------------------------------------------- commit
     def changes(self) -> dict[str, Value | None]:
-        """Return the net difference since the last `committed`, each key once; None deletes."""
+        """Return the net changes since the last `committed`, each key once; None deletes."""
         changed: dict[str, Value | None] = {}
         for key, before in self._committed.items():
             now = self._entries.get(key)
@@ -248,7 +248,7 @@ class Tables(Remembered):
         return changed
 
     def committed(self) -> None:
-        """Take the present as what the checkpoint holds."""
+        """Declare the present state to be what the checkpoint holds."""
         for number in self._dirty_frames:
             if number in self._frames:
                 self._stored_frames.add(number)

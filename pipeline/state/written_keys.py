@@ -12,7 +12,7 @@ class WrittenKeys:
     """
 
     def __init__(self, present: Mapping[str, Iterable[str]]) -> None:
-        """Take the present keys, by what they are listed under; nobody has asked yet."""
+        """Start from the present keys and their groups; no reader has asked yet."""
         self._present = present
         self._count = 0
         self._writes: dict[str, dict[str, int]] = {}
@@ -21,7 +21,7 @@ class WrittenKeys:
         """By family or prefix, and reader: the number of the last write that it was given."""
 
     def note(self, lists: Iterable[str], key: str) -> None:
-        """Remember that a key was written, for all who read one of these families or prefixes."""
+        """Note that a key was written, for all readers of its family or prefix."""
         for under in lists:
             writes = self._writes.get(under)
             if writes is not None:
@@ -30,7 +30,7 @@ class WrittenKeys:
                 writes[key] = self._count
 
     def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
-        """Return what was written under these since a reader last asked; at first all that is present."""
+        """Return the keys written under these since a reader's last call; at first all that exist."""
         taken: dict[str, None] = {}
         for under in listed_under:
             last = self._read.get((under, reader))

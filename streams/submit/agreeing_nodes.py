@@ -34,7 +34,7 @@ _MOST_BASE_FEE_FACTOR = 2
 def sender_node(
     urls: Sequence[str], *, timeout_s: float, program: Path | None = None, limits: Sequence[RateLimit] = ()
 ) -> SenderNode:
-    """Connect to independent nodes: to one alone as it is, to several so that they must agree.
+    """Connect to independent nodes: a single one directly, several as one node whose answers must agree.
 
     Each falls back on a fork by an anvil program, if there is one, where it cannot simulate. Each may be asked as its limit says; without
     any, without bound.
@@ -52,7 +52,7 @@ class AgreedNode:
     """`SenderNode` of several nodes. Raises: NodesDisagreeError where they contradict each other at one block's hash."""
 
     def __init__(self, nodes: Mapping[str, SenderNode]) -> None:
-        """Take at least two nodes by the names that errors show."""
+        """Set at least two nodes, each with the name that errors show."""
         assert len(nodes) >= _LEAST_ANSWERS
         self._nodes = nodes
 
@@ -61,7 +61,7 @@ class AgreedNode:
         return _same("the chain's id", await self._answers(lambda node: node.chain_id()))
 
     async def newest(self) -> Header:
-        """Ask for the newest block that all nodes have: the head of the one that is a little behind the others."""
+        """Return the newest block that all nodes have: the head of the one that is a little behind the others."""
         heads = _abreast(await self._answers(lambda node: node.newest()))
         behind = min(heads, key=lambda name: heads[name].block.number)
         lowest = heads[behind].block
@@ -77,7 +77,7 @@ class AgreedNode:
         return heads[behind]
 
     async def block_hash(self, number: BlockNumber) -> Hash | None:
-        """Ask which block of the present branch has a number; None while fewer than two nodes have it."""
+        """Return the hash of the present branch's block at a number; None while fewer than two nodes have it."""
         answers = await self._answers(lambda node: node.block_hash(number))
         found = {name: answer for name, answer in answers.items() if answer is not None}
         if len(found) < _LEAST_ANSWERS:
@@ -87,7 +87,7 @@ class AgreedNode:
         return next(iter(found.values()))
 
     async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> SignerView:
-        """Ask what a head says of a signer. Of fees, which no hash fixes, the dearer base and the smaller tip count."""
+        """Read what a head says of a signer. Fees follow from no hash: the higher base fee and the lower tip count."""
         looks = await self._answers(lambda node: node.look(head, signer, hashes))
         where = f"of {signer} at block {head.block.hash}"
         nonce = _same(f"the nonce {where}", {name: look.nonce for name, look in looks.items()})
@@ -106,24 +106,24 @@ class AgreedNode:
         )
 
     async def pending_nonce(self, signer: Address) -> int:
-        """Ask how many of a signer's transactions are in a block or wait: the most that a node knows of."""
+        """Return how many of a signer's transactions are mined or pending: the most that any node knows of."""
         return max((await self._answers(lambda node: node.pending_nonce(signer))).values())
 
     async def used_nonce(
         self, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
     ) -> UsedNonce | None:
-        """Find the transaction that used a nonce; its signature proves whose it is, so one node that has it is enough."""
+        """Find the transaction that used a nonce; its signature proves the sender, so one node that has it is enough."""
         found = await self._answers(lambda node: node.used_nonce(signer, nonce, after=after, upto=upto))
         return next((used for used in found.values() if used is not None), None)
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         return _same(f"{to} at block {at}", await self._verdicts(lambda node: node.call(to, data, at)))
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash; the most gas that a node counts is told."""
+        """Simulate calls in order in one block on top of a block, given by hash; the gas is the highest that a node reports."""
         ran = await self._verdicts(lambda node: node.simulate(calls, at, time_s))
         what = f"a simulation on block {at}"
         _same(what, {name: [_effect(call) for call in result] for name, result in ran.items()})
@@ -132,7 +132,7 @@ class AgreedNode:
         return [replace(call, gas_used=gas) for call, gas in zip(first, gas_used, strict=True)]
 
     async def send(self, raw: str) -> SendOutcome:
-        """Give signed bytes to every node. Never raises."""
+        """Send signed bytes to every node. Never raises."""
         return joint(await asyncio.gather(*(node.send(raw) for node in self._nodes.values())))
 
     async def close(self) -> None:
@@ -149,7 +149,7 @@ class AgreedNode:
         return found
 
     async def _verdicts(self, ask: Callable[[SenderNode], Awaitable[T]]) -> dict[str, T]:
-        """Ask every node, where a contract's no is an answer too: it counts if all say no. Raises: NodeError."""
+        """Ask every node; a contract's revert is an answer too, which counts if all nodes give it. Raises: NodeError."""
         outcomes = await self._outcomes(ask)
         noes = {name: each for name, each in outcomes.items() if isinstance(each, CallRevertedError)}
         found = {name: outcome for name, outcome in outcomes.items() if not isinstance(outcome, NodeError)}
@@ -175,7 +175,7 @@ class AgreedNode:
 
 
 def _abreast(heads: dict[str, Header]) -> dict[str, Header]:
-    """Leave out nodes that are far behind, while two are left: on an old head old prices hold. Raises: BlockUnknownError."""
+    """Leave out nodes that are far behind, while two remain: prices at an old head are old. Raises: BlockUnknownError."""
     ahead = max(heads, key=lambda name: heads[name].block.timestamp_s)
     newest = heads[ahead].block
     found = {
@@ -190,7 +190,7 @@ def _abreast(heads: dict[str, Header]) -> dict[str, Header]:
 
 
 def _too_few(outcomes: "dict[str, T | NodeError]") -> NodeError:
-    """Return the trouble of a node that did not answer, with its name and of its sort."""
+    """Return the error of a node that did not answer, with the node's name and of the same type."""
     name, error = next((name, each) for name, each in outcomes.items() if isinstance(each, NodeError))
     return type(error)(f"{name}: {error}")
 
@@ -217,7 +217,7 @@ def _short(answer: object) -> str:
 
 
 def _same_inclusions(looks: dict[str, SignerView]) -> dict[Hash, Inclusion]:
-    """Take the receipts that all nodes show. One that is still missing at a node is waited for."""
+    """Return the receipts that all nodes show. A receipt that is still missing at one node is waited for."""
     by_node = {name: look.inclusions for name, look in looks.items()}
     hashes = {hash_ for inclusions in by_node.values() for hash_ in inclusions}
     for hash_ in hashes:
@@ -229,7 +229,7 @@ def _same_inclusions(looks: dict[str, SignerView]) -> dict[Hash, Inclusion]:
 
 
 def _effect(call: SimulatedCall) -> object:
-    """Take what of a simulated call must be the same everywhere; gas and a failure's words are the client's own."""
+    """Return the part of a simulated call's result that must be the same everywhere: gas and error texts differ between clients."""
     if not call.succeeded:
         return "fails"
     return (call.returned, [(log.address, log.topics, log.data) for log in call.logs])

@@ -17,17 +17,17 @@ class Functions:
     """The functions of a contract that may be called, each written as in `approve(address,uint256)`."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Take the list. A function's argument may be a struct if it is the only one."""
+        """Parse the list. An argument may be a struct if it is the function's only one."""
         self._known = {keccak(text=text)[:_SELECTOR_BYTES]: _parsed(text) for text in texts}
 
     def __or__(self, other: "Functions") -> "Functions":
-        """Join two lists, for a contract that is two things at once."""
+        """Join two lists, for a contract that has both interfaces."""
         joined = Functions(())
         joined._known = self._known | other._known
         return joined
 
     def read(self, to: Address, data: bytes) -> tuple[str, tuple[Any, ...]]:
-        """Read which function calldata calls, and its arguments.
+        """Read which function calldata calls, with its arguments.
 
         Raises: Refusal for another function, and for bytes that are not exactly what the arguments encode to.
         """
@@ -39,7 +39,7 @@ class Functions:
 
 
 def flat(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Take the fields of a struct that is the only argument for the arguments."""
+    """Unpack a struct that is the only argument into its fields."""
     return tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
 
 

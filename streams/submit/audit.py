@@ -10,7 +10,7 @@ from streams.submit.seal import Genuine, Stamp, digest_of
 
 
 class JournalFault(NamedTuple):
-    """A record that must not be there, or one that is missing."""
+    """A record that must not be in the journal, or one that is missing from it."""
 
     where: str
     key: str
@@ -23,17 +23,17 @@ class JournalFault(NamedTuple):
 
 
 class _Version(NamedTuple):
-    """The newest that is known of a key; without a record: it was deleted."""
+    """The newest known record of a key; None: the key was deleted."""
 
     sequence: int
     stored: Stored | None
 
 
 class Audit:
-    """Reads a signer's records in their order. What it says holds once all were taken."""
+    """Checks a signer's records in their order. Its results count once all records were given to it."""
 
     def __init__(self, stamp: Stamp, check: Callable[[NonceBound], None]) -> None:
-        """Take how a bound nonce is checked: it raises JournalError."""
+        """Set the function that checks a bound nonce; it raises JournalError."""
         self._stamp = stamp
         self._check = check
         self._live: dict[bytes, Stored] = {}
@@ -42,7 +42,7 @@ class Audit:
         """The newest that the signer wrote, wherever it stands."""
 
     def take(self, stored: Stored) -> None:
-        """Take the next record."""
+        """Check the next record."""
         if stored.key == self._stamp.opened_key:
             return
         self._live.pop(stored.key, None)
@@ -65,7 +65,7 @@ class Audit:
             self._note(key.encode(), _Version(seal.sequence, None))
 
     def _note(self, key: bytes, version: _Version) -> None:
-        """Keep the newest by the signer's own count: the order on the topic may be a forger's."""
+        """Keep the newest record by the signer's own count: a forger may have chosen the order on the topic."""
         known = self._versions.get(key)
         if known is None or version.sequence > known.sequence:
             self._versions[key] = version
@@ -77,17 +77,17 @@ class Audit:
         return 0 if self._seal is None else self._seal[0].sequence
 
     def live(self) -> dict[bytes, Genuine]:
-        """List the entries in force by key, without the seal. Call it where there are no faults."""
+        """List the entries in force by key, without the seal. Call it only where there are no faults."""
         return {key: self._stamp.read(stored) for key, stored in self._entries().items()}
 
     def faults(self) -> list[JournalFault]:
-        """List all that keeps the journal from being believed."""
+        """List every reason not to trust the journal."""
         found = [fault for stored in self._live.values() if (fault := self._fault_of(stored)) is not None]
         known = {fault.key for fault in found}
         return [*found, *(fault for fault in self._seal_faults() if fault.key not in known)]
 
     def restored(self) -> dict[bytes, Stored] | None:
-        """Find the entries that the newest seal was written over; None where they are no longer all there."""
+        """Return the entries that the newest seal covers; None where they are no longer complete."""
         if self._seal is None:
             return None if self._versions else {}
         seal, place = self._seal
@@ -123,7 +123,7 @@ class Audit:
         return None
 
     def _seal_faults(self) -> list[JournalFault]:
-        """Compare what is live with what the signer last wrote."""
+        """Compare the entries in force with the seal that the signer last wrote."""
         if self._seal is None:
             return [
                 JournalFault(stored.where, stored.name, "nothing seals it: the seal was removed", stored)
@@ -145,7 +145,7 @@ class Audit:
         ]
 
     def _differences(self) -> list[JournalFault]:
-        """Name the keys that are not what the signer last wrote under them."""
+        """Name the keys whose records differ from what the signer last wrote."""
         found = []
         live = self._entries()
         for key, (_, stored) in self._versions.items():

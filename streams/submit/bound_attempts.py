@@ -11,7 +11,7 @@ from streams.submit.unsigned import Unsigned, transaction_of
 
 
 def checker(signer: Signer, chain_id: ChainId) -> Callable[[NonceBound], None]:
-    """Return the check of one signer's nonces on one chain."""
+    """Return the function that checks one signer's nonces on one chain."""
 
     def check(bound: NonceBound) -> None:
         read_bound(bound, signer, chain_id)
@@ -20,7 +20,7 @@ def checker(signer: Signer, chain_id: ChainId) -> Callable[[NonceBound], None]:
 
 
 def read_bound(bound: NonceBound, signer: Signer, chain_id: ChainId) -> Unsigned:
-    """Check every attempt of a nonce against its call, and give the transaction that was signed first.
+    """Check every attempt of a nonce against its call, and return the transaction that was signed first.
 
     Raises: JournalError naming nonce, attempt and field.
     """
@@ -56,7 +56,7 @@ def _read_attempt(
 
 
 def _due(bound: NonceBound, attempt: Attempt, signer: Address, chain_id: ChainId) -> Unsigned:
-    """Make the transaction that an attempt must be."""
+    """Make the transaction that an attempt must consist of."""
     fees = {"max_fee_wei": attempt.max_fee_wei, "tip_wei": attempt.tip_wei}
     if attempt.cancels:
         return cancellation(chain_id, signer, bound.nonce, **fees, gas_limit=attempt.gas_limit)

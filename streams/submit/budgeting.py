@@ -12,7 +12,7 @@ from streams.submit.verdict import Refusal
 def check_gas(
     intent: SubmitTransaction, gas_wei: int, account: Account, look: SignerView, limits: SignerLimits
 ) -> None:
-    """Hold what gas and data cost at most, and the coin that pays for it, against the limits. Raises: Refusal."""
+    """Compare the most that gas and data may cost, and the coin that pays for it, with the limits. Raises: Refusal."""
     day = _window(account, look, DAY_S)
     reserve_wei = limits.gas_reserve_wei if intent.call.value_wei else 0
     _check(
@@ -29,7 +29,7 @@ def check_gas(
 
 
 def check_budget(charge: Charge, account: Account, look: SignerView, limits: SignerLimits) -> None:
-    """Hold what a transaction counts for, and all that was signed within the windows, against the budget.
+    """Add what a transaction is charged to everything signed within the windows, and compare it with the budget. Raises: Refusal.
 
     Raises: Refusal.
     """
@@ -51,7 +51,7 @@ def check_budget(charge: Charge, account: Account, look: SignerView, limits: Sig
 
 
 def waiting_wei(account: Account) -> int:
-    """Add up what the nonces in no block may still take of the owner's coin: value, and gas at the most they offer."""
+    """Add up what pending nonces may still take of the owner's coin: value, and gas at the most that they offer."""
     return sum(bound.intent.call.value_wei + most_gas_wei(bound) for bound in account.waiting())
 
 

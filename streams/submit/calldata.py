@@ -9,7 +9,7 @@ from streams.submit.verdict import Refusal
 
 
 def venue_at(to: Address, venues: Sequence[VenueTerms]) -> VenueTerms:
-    """Find the venue of a contract. Raises: Refusal for a contract of none."""
+    """Find the venue of a contract. Raises: Refusal where no venue has it."""
     for venue in venues:
         if to in venue.contracts:
             return venue
@@ -17,7 +17,7 @@ def venue_at(to: Address, venues: Sequence[VenueTerms]) -> VenueTerms:
 
 
 def known_calls(intent: SubmitTransaction, venues: Sequence[VenueTerms]) -> tuple[KnownCall, ...]:
-    """Read what an intent's transaction calls.
+    """Read which known calls an intent's transaction makes.
 
     Raises: Refusal for a contract, function or recipient that is not on the list, and for calldata that is not
     exactly what the function's arguments encode to.
@@ -30,7 +30,7 @@ def known_calls(intent: SubmitTransaction, venues: Sequence[VenueTerms]) -> tupl
 
 
 def latest_deadline_s(calls: tuple[KnownCall, ...]) -> int | None:
-    """Return how late calls that depend on a price may still be mined; None where none of them does.
+    """Return until when calls that depend on a price may still be mined; None where none of them does.
 
     Raises: Refusal where one of them may be mined for ever.
     """

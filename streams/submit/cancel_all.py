@@ -25,7 +25,7 @@ _MORE_PERCENT = 112
 
 
 class _Ours(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the cancellation of one nonce is."""
+    """The progress of the cancellation of one nonce."""
 
     bid: Attempt | None = None
     """The highest that a node took, or found too low: the next one offers more."""
@@ -35,7 +35,7 @@ class _Ours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CancelAll:
-    """One signer's nonces between what is in a block and what waits."""
+    """Cancels one signer's nonces from the first that is not mined to the last that is pending."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class CancelAll:
         say: Callable[[str], None],
         look_again_s: float = _LOOK_AGAIN_S,
     ) -> None:
-        """Look through the first node, and send to each."""
+        """Set the nodes: the first is asked, all are sent to."""
         self._nodes = nodes
         self._signer = signer
         self._chain_id = chain_id
@@ -59,7 +59,7 @@ class CancelAll:
         self._ours: dict[int, _Ours] = {}
 
     async def run(self, *, up_to_nonce: int | None, within_s: float) -> int:
-        """Cancel until nothing waits any more; return how many nonces that took.
+        """Cancel until nothing is pending; return how many nonces were cancelled.
 
         Raises: SettingsError if a node follows another chain, InfrastructureError naming what is left in the end.
         """
@@ -86,11 +86,11 @@ class CancelAll:
         raise InfrastructureError(f"after {within_s:.0f} s: {left}")
 
     async def _pending(self) -> int:
-        """Count what is mined or waits; the node that knows most counts. Raises: NodeError."""
+        """Count mined and pending transactions; the node that knows most counts. Raises: NodeError."""
         return max([await node.pending_nonce(self._signer.address) for node in self._nodes])
 
     async def _cancel(self, nonce: int, look: SignerView) -> None:
-        """Offer a cancellation, higher and higher while the nodes want more to replace what they have."""
+        """Send a cancellation, with higher and higher fees while the nodes ask for more to replace what they have."""
         ours = self._ours.get(nonce, _Ours())
         if ours.taken_at_block is not None:
             if look.head.number - ours.taken_at_block < self._rules.bump_after_blocks:
@@ -134,12 +134,12 @@ class CancelAll:
         return FeeMarket(base_fee_wei=look.next_base_fee_wei, tip_wei=tip_wei)
 
     async def _send(self, raw: str) -> SendOutcome:
-        """Give the bytes to every node; one that takes them is enough."""
+        """Send signed bytes to every node; one that accepts them is enough."""
         return joint([await node.send(raw) for node in self._nodes])
 
 
 def _higher(refused: Attempt, caps: FeeCaps) -> Fees | None:
-    """Offer a tenth and a bit more than what no node took, each fee up to its cap; None where both are there."""
+    """Raise both fees by a little more than a tenth above what no node accepted, each up to its cap; None where both are at it."""
     max_fee_wei = min(caps.max_fee_wei, Wei(refused.max_fee_wei * _MORE_PERCENT // 100 + 1))
     tip_wei = min(caps.tip_wei, Wei(refused.tip_wei * _MORE_PERCENT // 100 + 1), max_fee_wei)
     if (max_fee_wei, tip_wei) == (refused.max_fee_wei, refused.tip_wei):

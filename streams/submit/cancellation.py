@@ -17,7 +17,7 @@ def cancellation(
     tip_wei: Wei,
     gas_limit: int,
 ) -> Unsigned:
-    """Make the transaction that only takes a nonce."""
+    """Make the transaction that uses up a nonce and does nothing else."""
     return Unsigned(
         chain_id=chain_id,
         nonce=nonce,
@@ -31,7 +31,7 @@ def cancellation(
 
 
 def sign_cancellation(signer: Signer, chain_id: ChainId, nonce: int, fees: Fees) -> Attempt:
-    """Sign a cancellation of a nonce, with as much gas as a bare transfer takes on its chain."""
+    """Sign a cancellation of a nonce, with the gas limit of a bare transfer on its chain."""
     unsigned = cancellation(
         chain_id,
         signer.address,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def known_places(chain_id: ChainId, devnet: "DevnetWorld | None") -> Mapping[str, Address]:
-    """List contracts of a chain by role; none where nobody says."""
+    """List the known contracts of a chain by role."""
     if devnet is not None and devnet.chain_id == chain_id:
         found: dict[str, str | None] = {
             "factory": devnet.factory,
@@ -29,7 +29,7 @@ def known_places(chain_id: ChainId, devnet: "DevnetWorld | None") -> Mapping[str
 def find_places(
     section: "Section", roles: Sequence[str], known: Mapping[str, Address], chain_id: ChainId
 ) -> dict[str, Address]:
-    """Take each contract from a section's field of its role, else from those that are known. Raises: SettingsError naming what is missing."""
+    """Take each contract from the section's field of its role, else from the known ones. Raises: SettingsError naming what is missing."""
     found = {role: getattr(section, role) or known.get(role) for role in roles}
     missing = [role for role, address in found.items() if address is None]
     if missing:

@@ -22,7 +22,7 @@ _ENVELOPE_BYTES = 200
 
 
 async def data_fee_wei(node: SenderNode, intent: SubmitTransaction, limits: SignerLimits, at: Hash) -> Wei:
-    """Ask what an intent's transaction pays for its data beside its gas, and count twice that; 0 where a chain has none.
+    """Ask what an intent's transaction pays for its data beside gas, and return twice that; 0 on chains without such a fee.
 
     Raises: Refusal where the chain's oracle gives no answer, NodeError.
     """
@@ -37,7 +37,7 @@ async def data_fee_wei(node: SenderNode, intent: SubmitTransaction, limits: Sign
 async def check_gas_limit(
     node: SenderNode, intent: SubmitTransaction, gas_used: int, limits: SignerLimits, at: Hash
 ) -> None:
-    """Refuse a gas limit that has no room for the data, where that is paid in gas: it would fail, and cost the gas.
+    """Refuse a gas limit without room for the data, where gas pays for data: the transaction would fail and still cost gas.
 
     Raises: Refusal, NodeError.
     """

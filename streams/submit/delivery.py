@@ -11,14 +11,14 @@ from streams.submit.node import SignerView
 
 
 class ReadyToSend(NamedTuple):
-    """A nonce whose first bytes are signed and not yet sent, and the head on which that was approved."""
+    """A nonce whose first bytes are signed and not sent yet, with the head at which it was approved."""
 
     nonce: int
     look: SignerView
 
 
 class Delivery:
-    """Journals, reports and sends what is put into it, beside whatever runs in its `async with`.
+    """Journals, reports and sends signed nonces, concurrently with what runs in its `async with`.
 
     What has been put while a round was under way shares the next round's commit. Leaving the block waits for the last round, and
     raises what failed there. An error in the block that ends the process, unlike a NodeError, ends the round under way too.
@@ -32,7 +32,7 @@ class Delivery:
         journalled: Callable[[], None],
         reported: Callable[[], None],
     ) -> None:
-        """Offer each with `offer`, which tells whether the node has taken it for the first time."""
+        """Set `offer`, which sends a nonce and returns whether the node accepted it for the first time."""
         self._writer = writer
         self._offer = offer
         self._journalled = journalled
@@ -41,14 +41,14 @@ class Delivery:
         self._rounds: asyncio.Task[None] | None = None
 
     def put(self, each: ReadyToSend) -> None:
-        """Let signed bytes, which the journal's writer has been given, go out behind those before them."""
+        """Queue signed bytes, which the journal's writer has been given, behind earlier ones."""
         self._ready.append(each)
         if self._rounds is None or (self._rounds.done() and not self.has_failed):
             self._rounds = asyncio.create_task(self._deliver())
 
     @property
     def has_failed(self) -> bool:
-        """Whether a round has ended by an error: nothing more goes out."""
+        """Return whether an error has ended a round: nothing more is sent."""
         rounds = self._rounds
         return rounds is not None and rounds.done() and (rounds.cancelled() or rounds.exception() is not None)
 

@@ -23,7 +23,7 @@ CommitPoint = Literal["begin", "before commit", "committed, not acknowledged"]
 
 @dataclass(eq=False)
 class FakeSignerBroker:
-    """What outlives a process: journal, logs, dead letters and intents, as bytes."""
+    """The data that outlive a process: journal, logs, dead letters and intents, as bytes."""
 
     stored: list[Stored] = field(default_factory=list)
     """The journal's partition, as a topic keeps it: nothing is replaced yet."""
@@ -38,11 +38,11 @@ class FakeSignerBroker:
         self.intents[shard] += [encode(intent) for intent in intents]
 
     def reports(self, shard: ShardId) -> list[AnyReport]:
-        """Read what was said to a shard."""
+        """Return the reports to a shard."""
         return [decode_event(payload, where="log") for payload in self.logs[shard]]  # type: ignore[misc]
 
     def journal(self) -> dict[bytes, bytes]:
-        """Read the last value of each key."""
+        """Return the last value of each key."""
         found: dict[bytes, bytes] = {}
         for each in self.stored:
             found.pop(each.key, None)
@@ -51,17 +51,17 @@ class FakeSignerBroker:
         return found
 
     def entries(self) -> dict[str, AnyJournal]:
-        """Read what the journal claims."""
+        """Return the journal's entries, unchecked."""
         return {key.decode(): decode_journal(value, where="journal") for key, value in self.journal().items()}
 
     def write(self, key: bytes, value: bytes | None) -> None:
-        """Append a record to the journal, as anybody can who may write to its topic."""
+        """Append a record to the journal, as anybody with write access to its topic can."""
         self.stored.append(Stored(key, value, 0, len(self.stored)))
 
 
 @dataclass(eq=False)
 class FakeJournal:
-    """`submit_port.JournalStore` for one process, which may die in its n-th commit."""
+    """`submit_port.JournalStore` for one process, in memory; it may crash in its n-th commit."""
 
     broker: FakeSignerBroker
     crash_at: tuple[int, CommitPoint] | None = None
@@ -69,7 +69,7 @@ class FakeJournal:
     usable: bool = False
 
     async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
-        """Fence whoever had it and hand over what is stored."""
+        """Fence the former process and return what is stored."""
         self.broker.owner = self
         key, value = marker
         signer = Address(keys.signer_of(key.decode()))
@@ -115,7 +115,7 @@ class FakeReports:
         self.broker.logs[shard] += [encode(report) for report in reports]
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""
 
 
 @dataclass(eq=False)
@@ -126,18 +126,18 @@ class FakeInbox:
     taken: dict[ShardId, int] = field(default_factory=dict)
 
     async def passed(self, shard: ShardId, before: Offset | None) -> IntentsPassed:
-        """Look at a partition up to an offset, or up to its end."""
+        """Return the state of a partition up to an offset, or up to its end."""
         there = self.broker.intents[shard]
         place = len(there) if before is None else before
         last = Delivered(shard, Offset(place - 1), there[place - 1]) if 0 < place <= len(there) else None
         return IntentsPassed(Offset(0), Offset(len(there)), last)
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
-        """Begin at offsets."""
+        """Start reading at offsets."""
         self.taken = dict(starts)
 
     def take(self) -> list[Delivered]:
-        """Take what has come."""
+        """Return the records that have arrived."""
         found = [
             Delivered(shard, Offset(offset), payload)
             for shard, start in self.taken.items()
@@ -148,12 +148,12 @@ class FakeInbox:
         return found
 
     def stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Return which pause stops an intent."""
+        """Return the pause that stops an intent."""
         return self.broker.pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:
-        """Wait for nothing."""
+        """Return at once."""
         del timeout_s
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""

@@ -27,7 +27,7 @@ _REPLACE_PERCENT = 110
 
 
 class FakeSigner:
-    """Signs by writing the transaction down: the same bytes each time, and a node that reads them again."""
+    """Signs by writing the transaction down: always the same bytes, which the fake node reads back."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -48,12 +48,12 @@ class FakeSigner:
         return transaction, self.sign(transaction)
 
     def journal_secret(self, chain_id: ChainId) -> bytes:
-        """Derive a secret from the address: it keeps out nobody but other signers."""
+        """Derive a secret from the address: it only tells signers apart."""
         return keccak(text=f"{chain_id}/{self.address}")
 
 
 class FakeBlock(msgspec.Struct, frozen=True, kw_only=True):
-    """A block and what of the signer's is in it."""
+    """A block and the signer's transactions in it."""
 
     ref: BlockRef
     base_fee_wei: Wei
@@ -62,7 +62,7 @@ class FakeBlock(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(eq=False)
 class FakeSenderNode:
-    """`sender_node.SenderNode` of one account, mined by hand."""
+    """`sender_node.SenderNode` for one account, whose blocks a test mines."""
 
     blocks: list[FakeBlock] = field(default_factory=list)
     pool: dict[int, tuple[Hash, Unsigned]] = field(default_factory=dict)
@@ -72,12 +72,12 @@ class FakeSenderNode:
     branches: int = 0
 
     def __post_init__(self) -> None:
-        """Begin with a block."""
+        """Start with one block."""
         self.mine(Wei(_GWEI))
 
     # -------------------------------------------------------------- by hand
     def mine(self, base_fee_wei: Wei | None = None) -> BlockRef:
-        """Put what can pay into a block, in the order of nonces."""
+        """Mine a block with the pending transactions that can pay for it, in the order of nonces."""
         number = self.blocks[-1].ref.number + 1 if self.blocks else 100
         parent = self.blocks[-1].ref.hash if self.blocks else "0x" + "00" * 32
         fee_wei = Wei(self.blocks[-1].base_fee_wei if base_fee_wei is None else base_fee_wei)
@@ -97,7 +97,7 @@ class FakeSenderNode:
         return ref
 
     def reorg(self, depth: int, *, lose: bool) -> None:
-        """Take blocks away; their transactions are lost, or wait again. The new branch is one longer."""
+        """Revert blocks; their transactions are lost, or pending again. The new branch is one block longer."""
         gone, self.blocks = self.blocks[-depth:], self.blocks[:-depth]
         self.branches += 1
         if not lose:
@@ -108,11 +108,11 @@ class FakeSenderNode:
 
     @property
     def nonce(self) -> int:
-        """How many of the account's transactions are in the branch."""
+        """Return how many of the account's transactions the branch holds."""
         return self.first_nonce + sum(len(block.transactions) for block in self.blocks)
 
     def effects(self) -> list[Unsigned]:
-        """List what is mined on the branch as it is."""
+        """List what is mined on the present branch."""
         return [tx for block in self.blocks for _, tx in block.transactions]
 
     # -------------------------------------------------------------- as a node
@@ -127,7 +127,7 @@ class FakeSenderNode:
         return Header(block=block.ref, base_fee_wei=block.base_fee_wei, transactions=(), logs_bloom=0)
 
     async def block_hash(self, number: BlockNumber) -> Hash | None:
-        """Return which block has a number."""
+        """Return the hash of the block at a number."""
         self._answer()
         return next((block.ref.hash for block in self.blocks if block.ref.number == number), None)
 
@@ -156,7 +156,7 @@ class FakeSenderNode:
         )
 
     async def pending_nonce(self, signer: Address) -> int:
-        """Count what is mined, and what waits behind it without a gap."""
+        """Count mined transactions, and those pending behind them without a gap."""
         del signer
         self._answer()
         nonce = self.nonce
@@ -178,14 +178,14 @@ class FakeSenderNode:
         return None
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Know no contract."""
+        """Fail: there are no contracts."""
         del data, at
         raise NodeError(f"{to} is not a contract here")
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Let every call succeed and move nothing; whoever asks for balances is rich."""
+        """Let every call succeed without moving anything; every balance is large."""
         del at, time_s
         self._answer()
         balances = abi_encode(("(bool,bytes)[]",), ([(True, _RICH.to_bytes(32, "big"))] * _held(calls),))
@@ -195,12 +195,12 @@ class FakeSenderNode:
         ]
 
     async def send(self, raw: str) -> SendOutcome:
-        """Take bytes into the pool, or say why not."""
+        """Accept bytes as pending, or say why not."""
         outcome = self._take(bytes.fromhex(raw.removeprefix("0x")))
         return SendOutcome("busy", "no answer") if self.silent else outcome
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""
 
     def _answer(self) -> None:
         if self.silent:

@@ -21,7 +21,7 @@ _MOST_DECIMALS = 36
 
 
 async def read_limits(node: SenderNode, file: SignerFile, devnet: "DevnetWorld | None") -> SignerLimits:
-    """Read the terms of every venue that the file names, and count its amounts. Raises: SettingsError, NodeError."""
+    """Read the terms of every venue that the file names, and convert its amounts. Raises: SettingsError, NodeError."""
     await check_uptime_feed(node, file.uptime_feed())
     known = known_places(file.chain, devnet)
     sections = file.sections()
@@ -42,7 +42,7 @@ async def read_limits(node: SenderNode, file: SignerFile, devnet: "DevnetWorld |
 async def read_token_decimals(
     node: SenderNode, tokens: Sequence[Address], counted: Mapping[Address, str]
 ) -> dict[Address, int]:
-    """Read the decimals of tokens that a signer's file counts something in; each with the field that names it.
+    """Read the decimals of the tokens that a signer's file states amounts in; errors name the field.
 
     Raises: SettingsError naming the field where a token is none of a listed pool's, or does not tell.
     """

@@ -20,12 +20,12 @@ _FORK_TIMEOUT_S = 20.0
 
 
 class ForkingSenderNode(HttpSenderNode):
-    """A `SenderNode` that falls back on an anvil of this machine where the node has no eth_simulateV1."""
+    """A `SenderNode` that simulates on a local anvil where the node has no eth_simulateV1."""
 
     def __init__(
         self, url: str, *, timeout_s: float, program: Path | None, limit: RateLimit | None = None
     ) -> None:
-        """Take the program to fork with, if there is one here; what a fork asks of the node counts for its limit, too."""
+        """Set the anvil program, if this machine has one; the fork's questions count towards the node's rate limit."""
         super().__init__(url, timeout_s=timeout_s, limit=limit)
         self._url = url
         self._program = program
@@ -33,7 +33,7 @@ class ForkingSenderNode(HttpSenderNode):
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, on a fork where the node does not run them.
+        """Simulate calls in order in one block on top of a block, on a fork where the node cannot.
 
         Raises: MethodMissingError where there is nothing to fork with either, NodeError.
         """
@@ -60,7 +60,7 @@ class ForkingSenderNode(HttpSenderNode):
 
 
 async def check_simulation(node: SenderNode, signer: Address) -> None:
-    """Make sure that what an intent would do can be seen before it is signed.
+    """Check that intents can be simulated before they are signed.
 
     Raises: SettingsError where nothing here can run it, NodeError.
     """

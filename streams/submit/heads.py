@@ -14,22 +14,22 @@ _KEPT_BLOCKS = 300
 
 
 class Heads:
-    """The blocks of the branch that was looked at last, as far as they were seen."""
+    """The blocks seen of the branch that was read last."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Begin with none."""
+        """Start without blocks."""
         self._hashes: dict[BlockNumber, Hash] = {}
         self._clock = clock
         self._moved_at_s = clock()
         self._told = False
 
     def is_behind(self, head: BlockRef) -> bool:
-        """Return whether a head lies below the newest one on the same branch: the node lags, and nothing went away."""
+        """Return whether a head is below the newest one on the same branch: the node lags, and nothing was reverted."""
         newest = max(self._hashes, default=head.number)
         return head.number < newest and self._hashes.get(head.number) == head.hash
 
     def note(self, head: BlockRef) -> None:
-        """Take a head for the newest: what stood at its height and above is gone."""
+        """Make a head the newest: earlier blocks at its height and above are gone."""
         kept = range(head.number - _KEPT_BLOCKS, head.number)
         self._hashes = {number: hash_ for number, hash_ in self._hashes.items() if number in kept}
         self._hashes[BlockNumber(head.number - 1)] = head.parent_hash
@@ -37,7 +37,7 @@ class Heads:
         self._moved_at_s, self._told = self._clock(), False
 
     def are_stalled(self, after_s: float) -> bool:
-        """Return whether no new head has come for too long to sign on, and tell so once."""
+        """Return whether no new head has come for too long to sign, and warn once."""
         age_s = self._clock() - self._moved_at_s
         if age_s > after_s and not self._told:
             self._told = True

@@ -35,10 +35,10 @@ _STOP_TIMEOUT_S = 3.0
 
 
 class KafkaInbox:
-    """`submit_port.Inbox` on a broker."""
+    """`submit_port.Inbox` over Kafka."""
 
     def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
-        """Connect in `follow`."""
+        """Prepare; `follow` connects."""
         self._kafka = kafka
         self._chain_id = chain_id
         self._waiting: list[Delivered] = []
@@ -48,14 +48,14 @@ class KafkaInbox:
         self._consumers: list[Any] = []
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
-        """Read the pauses in force, then every partition on from an offset. Raises: InfrastructureError."""
+        """Read the pauses in force, then every partition from an offset. Raises: InfrastructureError."""
         async with reading(self._kafka) as reader:
             logs = {shard: await self._known_pauses(reader, shard) for shard in starts}
         await self._pump(INTENTS.on(self._chain_id), starts, self._put_intent)
         await self._pump(EVENTS.on(self._chain_id), logs, self._put_word)
 
     async def passed(self, shard: ShardId, before: Offset | None) -> IntentsPassed:
-        """Look at a partition up to an offset, or up to its end. Raises: InfrastructureError."""
+        """Return the state of a partition up to an offset, or up to its end. Raises: InfrastructureError."""
         async with reading(self._kafka) as reader:
             (place,) = await reader.shards(INTENTS.on(self._chain_id), [shard])
             begin, end = (await reader.bounds([place]))[place]
@@ -67,7 +67,7 @@ class KafkaInbox:
         return IntentsPassed(Offset(begin), Offset(end), last)
 
     def take(self) -> list[Delivered]:
-        """Take what has come since the last time, of each partition in order. Raises: InfrastructureError."""
+        """Return what has arrived since the last call, each partition in order. Raises: InfrastructureError."""
         for task in self._tasks:
             if task.done():
                 why = task.exception()
@@ -78,17 +78,17 @@ class KafkaInbox:
         return taken
 
     def stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Return which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
+        """Return the pause that stops an intent: of everything, of its book, or of a book with the same owner or signer."""
         return self._pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:
-        """Wait until something has come, but no longer than a timeout."""
+        """Wait until something has arrived, at most for a timeout."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._news.wait()
 
     async def close(self) -> None:
-        """Let go of connections. Never raises."""
+        """Close the connections. Never raises."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -99,7 +99,7 @@ class KafkaInbox:
 
     # -------------------------------------------------------------- pauses
     async def _known_pauses(self, reader: Reader, shard: ShardId) -> Offset:
-        """Take the pauses that the shard has committed, and those in its log since; return where the log goes on."""
+        """Read the pauses that the shard has committed, and those in its log since; return where to read on."""
         found: dict[str, Pause | Policy | Cursor] = {}
         (states,) = await reader.shards(STATE.on(self._chain_id), [shard])
         async for record in reader.read({states: 0}):
@@ -165,7 +165,7 @@ class KafkaInbox:
 
 
 def _entry(key: str, payload: bytes | None, where: str) -> Pause | Policy | Cursor | None:
-    """Read an entry that matters here. A pause that cannot be read is a pause; of the others nothing is known then."""
+    """Read an entry if it is relevant here. A pause that cannot be read counts as a pause; other unreadable entries are skipped."""
     if payload is None or not (key == keys.CURSOR or keys.pause.matches(key) or keys.policy.matches(key)):
         return None
     try:

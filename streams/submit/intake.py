@@ -29,7 +29,7 @@ _HAS_EFFECT = frozenset({"open", "final"})
 
 
 class Intake:
-    """One queue a partition; the head of a queue is answered before the next is looked at."""
+    """One queue per partition; its first record is answered before the next is looked at."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Intake:
         clock: Callable[[], float] = time.monotonic,
         reach: Reach = pass_by,
     ) -> None:
-        """Let waiting for blocks that the node does not know yet hold a partition up for `wait_s` altogether."""
+        """Limit to `wait_s` in total how long blocks that the node does not know yet may hold a partition up."""
         self._writer = writer
         self._judge = judge
         self._sending = sending
@@ -54,12 +54,12 @@ class Intake:
         self._queues: dict[ShardId, deque[Delivered]] = {}
 
     def put(self, records: list[Delivered]) -> None:
-        """Take what has come."""
+        """Queue records that have arrived."""
         for record in records:
             self._queues.setdefault(record.shard, deque()).append(record)
 
     async def serve(self, look: SignerView) -> bool:
-        """Answer what can be answered on this head; tell whether something waits for the next.
+        """Answer what can be answered at this head; return whether something waits for the next.
 
         What is signed goes out while the next intent is judged. Raises: NodeError, InfrastructureError.
         """
@@ -72,7 +72,7 @@ class Intake:
         return any(self._queues.values())
 
     async def _answered(self, record: Delivered, look: SignerView) -> bool:
-        """Answer one record; False: not yet."""
+        """Answer one record; False: it cannot be answered yet."""
         try:
             intent = decode_intent(record.payload, where=record.where)
         except MalformedRecordError as error:
@@ -125,7 +125,7 @@ class Intake:
         self._report(digest, record, refusal)
 
     def _refuse_newer(self, record: Delivered, look: SignerView, why: str) -> None:
-        """Refuse an intent of ours that a newer worker made: what it means must not be guessed. The plan makes another one."""
+        """Refuse an intent for this signer that a newer worker made: its meaning must not be guessed. The plan makes another one."""
         intent_id, signer = id_and_signer(record.payload)
         digest = digest_of(intent_id)
         if signer and signer != self._signer:

@@ -8,7 +8,7 @@ from pipeline.messages.outcomes import DropCause
 
 
 def dropped(bound: NonceBound) -> Dropped:
-    """Return what used an intent's nonce, and quote the node that took none of its transactions."""
+    """Return the end of an intent whose nonce something else used, quoting the node that accepted none of its transactions."""
     invalid = _last_invalid(bound)
     untaken = "" if invalid is None else f": no node takes it: {invalid}"
     digest, number = bound.intent.digest, bound.nonce
@@ -20,7 +20,7 @@ def dropped(bound: NonceBound) -> Dropped:
 
 
 def _last_invalid(bound: NonceBound) -> str | None:
-    """Find what a node said last of an intent's transaction that it calls invalid."""
+    """Return a node's last words about a transaction of the intent that it calls invalid."""
     refusals = [attempt.refusal for attempt in bound.attempts if not attempt.cancels and attempt.refusal]
     invalid = [refusal.says for refusal in refusals if refusal.kind == "invalid"]
     return invalid[-1] if invalid else None

@@ -19,7 +19,7 @@ _MAX_UINT256 = 2**256 - 1
 
 
 def check_form(intent: SubmitTransaction, shard: ShardId) -> None:
-    """Check every field for itself. Raises: Refusal naming the field."""
+    """Check each field on its own. Raises: Refusal naming the field."""
     found = _ID.fullmatch(intent.id)
     if found is None or (int(found[1]), int(found[2])) != (shard, intent.because_of.offset):
         raise _malformed("id", f"{intent.id[:_LONGEST_NAME]!r} is of no cause on shard {shard}")
@@ -32,7 +32,7 @@ def check_form(intent: SubmitTransaction, shard: ShardId) -> None:
 
 
 def digest_of(intent_id: str) -> str | None:
-    """Return an intent's digest, the last part of its id, where it has the form of one."""
+    """Return an intent's digest, the last part of its id; None where the id has another form."""
     digest = intent_id.rpartition(".")[2]
     return digest if _DIGEST.fullmatch(digest) else None
 

@@ -36,7 +36,7 @@ OPEN = frozenset({"waiting", "signed", "sent"})
 
 
 class IntentStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """An intent as it stands on its topic, and what its signer's journal says of it."""
+    """An intent on its topic, with what its signer's journal says of it."""
 
     intent: SubmitTransaction
     shard: ShardId
@@ -54,7 +54,7 @@ class IntentStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stands(self) -> str:
-        """Describe in one word how far it is."""
+        """Return the intent's status as one word."""
         if self.bound is not None and self.entry is not None and self.entry.outcome == "open":
             return status(self.bound)
         if self.entry is not None:
@@ -66,26 +66,26 @@ class IntentStatus(msgspec.Struct, frozen=True, kw_only=True):
         return self._settled()
 
     def _settled(self) -> str:
-        """Describe how it ended by what was reported: what was signed and not dropped is used up and final."""
+        """Return how the intent ended by the reports: a signed nonce that was not dropped is used and final."""
         if self.reported is None:
             return "settled"
         return self.reported.outcome or ("final" if self.reported.hashes else "settled")
 
     @property
     def nonce(self) -> int | None:
-        """The nonce that was signed for it."""
+        """The nonce that the intent was signed with."""
         if self.entry is not None and self.entry.nonce is not None:
             return self.entry.nonce
         return self.reported.nonce if self.reported else None
 
     @property
     def hashes(self) -> tuple[Hash, ...]:
-        """Of every version that was signed and moves something, oldest first."""
+        """The transaction hashes of every signed version but cancellations, oldest first."""
         return self._attempts(cancels=False) or (self.reported.hashes if self.reported else ())
 
     @property
     def cancellations(self) -> tuple[Hash, ...]:
-        """Of what was signed to take its nonce away."""
+        """The transaction hashes of signed cancellations."""
         return self._attempts(cancels=True) or (self.reported.cancellations if self.reported else ())
 
     def _attempts(self, *, cancels: bool) -> tuple[Hash, ...]:
@@ -102,7 +102,7 @@ class UnreadableEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def signer(self) -> str:
-        """Name whose key it stands under."""
+        """The signer under whose key the record is stored."""
         return keys.signer_of(self.key)
 
     def __str__(self) -> str:
@@ -110,7 +110,7 @@ class UnreadableEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journals(msgspec.Struct, frozen=True, kw_only=True):
-    """What every signer's journal claims. Only a signer can tell whether it wrote it."""
+    """The entries of every signer's journal, unchecked: only a signer can tell whether it wrote them."""
 
     entries: dict[str, AnyJournal]
     """By key."""
@@ -133,7 +133,7 @@ async def intent_statuses(
 async def with_reports(
     reader: Reader, chain_id: ChainId, known: Sequence[IntentStatus]
 ) -> list[IntentStatus]:
-    """Complete what the journals no longer hold from the shards' logs. Raises: InfrastructureError."""
+    """Add from the shards' logs what the journals no longer hold. Raises: InfrastructureError."""
     gone = [each for each in known if each.bound is None and (each.read or each.entry is not None)]
     if not gone:
         return list(known)
@@ -146,7 +146,7 @@ async def with_reports(
 
 
 async def read_journals(reader: Reader, chain_id: ChainId) -> Journals:
-    """Read the present entries of every signer, each from the partition where its signer writes; name what is none."""
+    """Read the present entries of every signer from its partition, and name records that are no entries."""
     places = await reader.shards(NONCES.on(chain_id))
     newest: dict[tuple[int, bytes], Record] = {}
     async for record in reader.read(dict.fromkeys(places, 0)):
@@ -218,7 +218,7 @@ def find(known: Sequence[IntentStatus], name: str) -> IntentStatus:
 
 
 def why_not_closable(known: IntentStatus, look: SignerView) -> str | None:
-    """Explain why an intent may still come to something; None: nothing will come of it, and closing it is right."""
+    """Explain why an intent may still be carried out; None: it cannot be any more, and may be closed."""
     intent, entry, bound = known.intent, known.entry, known.bound
     if entry is not None and entry.outcome in {"refused", "dropped"}:
         return None

@@ -29,7 +29,7 @@ _HELD_BACK_S = 0.02
 
 
 def journal_shard(signer: Address, partitions: int) -> ShardId:
-    """Find in which partition of `nonces.v1` a signer's journal lies."""
+    """Return the partition of `nonces.v1` that holds a signer's journal."""
     return ShardId(crc32(signer.encode()) % partitions)
 
 
@@ -39,7 +39,7 @@ def is_of(key: bytes, signer: Address) -> bool:
 
 
 async def journal_place(reader: Reader, chain_id: ChainId, signer: Address) -> TopicPartition:
-    """Find the partition with a signer's journal: by the topic's own count, which does not change with the shards'."""
+    """Return the partition with a signer's journal, by the topic's own partition count, which the shards' does not change."""
     places = await reader.shards(NONCES.on(chain_id))
     return places[journal_shard(signer, len(places))]
 
@@ -47,7 +47,7 @@ async def journal_place(reader: Reader, chain_id: ChainId, signer: Address) -> T
 async def stored_between(
     reader: Reader, place: TopicPartition, signer: Address, begin: int, end: int
 ) -> AsyncIterator[Stored]:
-    """Read a signer's records from one offset to before another."""
+    """Read a signer's records from one offset up to before another."""
     async for record in reader.read_between(place, begin, end):
         key = record.key or b""
         if is_of(key, signer):
@@ -55,7 +55,7 @@ async def stored_between(
 
 
 class KafkaJournal:
-    """`submit_port.JournalStore` on a broker."""
+    """`submit_port.JournalStore` over Kafka."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class KafkaJournal:
         open_timeout_s: float = OPEN_TIMEOUT_S,
         commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
-        """Connect in `open`."""
+        """Prepare; `open` connects."""
         self._kafka = kafka
         self._chain_id = chain_id
         self._signer = signer
@@ -77,7 +77,7 @@ class KafkaJournal:
         self._usable = False
 
     async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
-        """Fence the signer's former process and hand over what is stored. Raises: FencedError, CommitError."""
+        """Fence the signer's former process and return what is stored. Raises: FencedError, CommitError."""
         await bounded(
             self._open(*marker, take), self._open_timeout_s, f"opening the journal of {self._signer}"
         )
@@ -116,7 +116,7 @@ class KafkaJournal:
     async def _read_to(
         self, reader: Reader, place: TopicPartition, marker: bytes, take: Callable[[Stored], None]
     ) -> None:
-        """Read from the beginning to our own marker: another signer's open transaction may hold it back a little."""
+        """Read from the beginning to our own marker; another signer's open transaction may delay it a little."""
         position = 0
         while True:
             begin, end = (await reader.bounds([place]))[place]
@@ -137,17 +137,17 @@ class KafkaJournal:
 
 
 class KafkaReports:
-    """`submit_port.Reports` on a broker: idempotent, in no transaction, so that the logs stay gapless."""
+    """`submit_port.Reports` over Kafka: idempotent, outside transactions, so that the logs have no gaps."""
 
     def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
-        """Connect at the first report."""
+        """Prepare; the first report connects."""
         self._kafka = kafka
         self._topic = EVENTS.on(chain_id)
         self._producer: Any = None
         self._open = AsyncExitStack()
 
     async def append(self, shard: ShardId, reports: Sequence[AnyReport]) -> None:
-        """Append reports in order and wait for the broker's word. Raises: InfrastructureError."""
+        """Append reports in order and wait until the broker confirms them. Raises: InfrastructureError."""
         async with broker_errors(self._kafka):
             if self._producer is None:
                 self._producer = await self._open.enter_async_context(appending(self._kafka))

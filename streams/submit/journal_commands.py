@@ -25,7 +25,7 @@ from streams.submit.startup import begin, has_begun, skip
 async def begin_journal(
     kafka: KafkaAccess, chain_id: ChainId, *, partitions: int, node: SenderNode, signer: Signer
 ) -> int:
-    """Fill a signer's empty journal, from the chain's nonce and the end of `intents.v1` on; return the nonce.
+    """Initialise a signer's empty journal from the chain's nonce and the end of `intents.v1`; return the nonce.
 
     Raises: SettingsError where there is a journal already.
     """
@@ -56,19 +56,19 @@ async def faults_of(kafka: KafkaAccess, chain_id: ChainId, signer: Signer) -> Se
 
 
 async def set_aside(kafka: KafkaAccess, chain_id: ChainId, signer: Signer) -> Sequence[JournalFault]:
-    """Put a journal back to what its signer last wrote; return what was set aside. Raises: JournalError."""
+    """Restore a journal to what its signer last wrote; return what was set aside. Raises: JournalError."""
     async with _journal(kafka, chain_id, signer) as journal:
         return await journal.set_aside()
 
 
 async def forget(kafka: KafkaAccess, chain_id: ChainId, signer: Signer) -> Sequence[JournalFault]:
-    """Empty a journal; return what was wrong with it."""
+    """Empty a journal; return the faults that it had."""
     async with _journal(kafka, chain_id, signer) as journal:
         return await journal.forget()
 
 
 async def skip_intents(kafka: KafkaAccess, chain_id: ChainId, signer: Signer, partitions: int) -> None:
-    """Pass over what is on `intents.v1` now. Raises: JournalError, SettingsError where there is no journal."""
+    """Skip everything on `intents.v1` up to now. Raises: JournalError, SettingsError where there is no journal."""
     async with _writer(kafka, chain_id, signer) as writer:
         if writer.state.account is None:
             raise SettingsError(f"{signer.address} has no journal")

@@ -18,10 +18,10 @@ _LONGEST_LETTER = 8 * 1024 * 1024
 
 
 class JournalWriter:
-    """Memory and journal of one signer. After an error the process must end: only the journal knows what holds."""
+    """Keeps one signer's state in memory and in its journal. After an error the process must end: only the journal counts."""
 
     def __init__(self, signer: Address, journal: Journal, reports: Reports) -> None:
-        """Read nothing yet."""
+        """Prepare; nothing is read yet."""
         self._signer = signer
         self._journal = journal
         self._reports = reports
@@ -30,11 +30,11 @@ class JournalWriter:
         self.state = SignerState()
 
     async def open(self) -> None:
-        """Take the signer over from whoever had it. Raises: FencedError, CommitError, JournalError."""
+        """Take the signer over from any former process. Raises: FencedError, CommitError, JournalError."""
         self.state = load_signer_state(await self._journal.open())
 
     async def close(self) -> None:
-        """Let go of both connections. Never raises."""
+        """Close both connections. Never raises."""
         await self._journal.close()
         await self._reports.close()
 
@@ -46,39 +46,39 @@ class JournalWriter:
 
     # -------------------------------------------------------------- noting
     def note_account(self, account: Account) -> None:
-        """Take an account's new standing."""
+        """Queue an account's new state for the next commit."""
         self._dirty |= account_changes(self.state.account, account)
         self.state.account = account
 
     def note_intent(self, known: IntentKnown) -> None:
-        """Take what became of an intent."""
+        """Queue an intent's new state for the next commit."""
         self._dirty[journal_key(known)] = known
         self.state.intents[known.intent] = known
 
     def note_report(self, digest: str, *reports: AnyReport) -> None:
-        """Take more to be said of an intent that is known."""
+        """Queue a further report on a known intent."""
         known = self.state.intents[digest]
         self.note_intent(msgspec.structs.replace(known, unsaid=(*known.unsaid, *reports)))
 
     def note_read(self, record: Delivered) -> None:
-        """Take that a record of intents has been dealt with, and so all before it in its partition."""
+        """Queue that a record of intents, and every record before it in its partition, has been dealt with."""
         before = self.state.cursors[record.shard]
         self.note_cursor(
             msgspec.structs.replace(before, next_offset=Offset(record.offset + 1), last=record.digest)
         )
 
     def note_cursor(self, cursor: IntentsRead) -> None:
-        """Take where the reading of a partition of intents goes on."""
+        """Queue the offset at which reading a partition of intents continues."""
         self._dirty[journal_key(cursor)] = cursor
         self.state.cursors[cursor.shard] = cursor
 
     def drop_cursors(self, gone: Iterable[ShardId]) -> None:
-        """Forget partitions of intents that are no longer there."""
+        """Drop the cursors of partitions of intents that no longer exist."""
         for shard in gone:
             self._dirty[journal_key(self.state.cursors.pop(shard))] = None
 
     def note_letter(self, record: Delivered, error: str) -> None:
-        """Keep a record that is not an intent for an operator."""
+        """Queue a record that is no intent as a dead letter."""
         letter = DeadLetter(
             topic=INTENTS.name,
             partition=record.shard,
@@ -91,27 +91,27 @@ class JournalWriter:
         self._letters.append(TopicRecord(DEAD_LETTERS.name, key, encode(letter), record.shard))
 
     def forget(self, known: Iterable[IntentKnown]) -> None:
-        """Let go of intents that nobody can send again."""
+        """Drop intents that nobody can send again."""
         for each in known:
             self._dirty[keys.journal_intent(self._signer, each.intent)] = None
             del self.state.intents[each.intent]
 
     # -------------------------------------------------------------- keeping
     async def commit(self) -> None:
-        """Write what was noted since the last time, all or nothing. Raises: FencedError, CommitError."""
+        """Write what was queued since the last commit, all or nothing. Raises: FencedError, CommitError."""
         if self._dirty or self._letters:
             dirty, letters = self._dirty, self._letters
             self._dirty, self._letters = {}, []
             await self._journal.commit(dirty, letters)
 
     async def touch(self) -> None:
-        """Write something, to see whether the journal is still ours. Raises: FencedError, CommitError."""
+        """Write something, to find out whether the journal is still ours. Raises: FencedError, CommitError."""
         standing = self.account.standing
         self._dirty[journal_key(standing)] = standing
         await self.commit()
 
     async def publish(self) -> None:
-        """Commit, then say what is unsaid; that it was said is kept with the next commit. Raises: InfrastructureError."""
+        """Commit, then send the reports that were not sent; the next commit records that they were. Raises: InfrastructureError."""
         await self.commit()
         unsaid: dict[ShardId, list[IntentKnown]] = {}
         for known in self.state.intents.values():

@@ -38,7 +38,7 @@ class Approved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judge:
-    """Asks the journal, the chain and the signer's own limits; the intent's word counts only against itself."""
+    """Judges intents by the journal, the chain and the signer's own limits; what an intent says can only count against it."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Judge:
         self._outdated: dict[str, Stop] = {}
 
     async def judge(self, intent: SubmitTransaction, memory: SignerState, look: SignerView) -> Approved:
-        """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
+        """Judge an intent whose form was checked. Raises: Refusal, NotYet, NodeError."""
         assert memory.account is not None
         self._check_owner(intent)
         self._check_policy(intent)
@@ -89,7 +89,7 @@ class Judge:
         return Approved(effect=effect, fees=fees, charge=charge)
 
     async def outdated(self, account: Account, look: SignerView) -> dict[str, Stop]:
-        """Hold what was signed and waits against the prices of this head, by digest: a minimum follows no price for long.
+        """List, by digest, the pending intents that the prices of this head no longer allow: their minimums do not follow the price.
 
         What is outdated is not bumped but cancelled, once it is stuck. Raises: NodeError.
         """
@@ -106,7 +106,7 @@ class Judge:
         return self._outdated
 
     async def _check_again(self, bound: NonceBound, account: Account, look: SignerView) -> None:
-        """Simulate what waits behind those before it, and check what depends on prices. Raises: Refusal, NodeError."""
+        """Simulate a pending intent behind those before it, and check what depends on prices. Raises: Refusal, NodeError."""
         calls = known_calls(bound.intent, self._venues)
         if not any(call.follows_prices for call in calls):
             return
@@ -118,19 +118,19 @@ class Judge:
         await self._charged(judged, Wei(0))
 
     def check_stop(self, intent: SubmitTransaction) -> None:
-        """Return whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
+        """Check that no pause stops an intent: before it is judged, and again right before it is signed. Raises: Refusal."""
         stop = self._stop_of(intent)
         if stop is not None:
             raise Refusal("paused", stop.why)
 
     def market(self, look: SignerView) -> FeeMarket:
-        """Return what the chain asks, and at least our own tip."""
+        """Return the chain's fees, with at least our own tip."""
         return FeeMarket(
             base_fee_wei=look.next_base_fee_wei, tip_wei=max(look.tip_wei, self._limits.min_tip_wei)
         )
 
     def last_block(self, intent: SubmitTransaction) -> BlockNumber:
-        """Return the last head on which an intent may be signed."""
+        """Return the last block at which an intent may be signed."""
         return BlockNumber(intent.made_at.number + min(intent.max_age_blocks, self._limits.max_age_blocks))
 
     # -------------------------------------------------------------- whose, when
@@ -142,7 +142,7 @@ class Judge:
             )
 
     def _check_way(self, intent: SubmitTransaction) -> None:
-        """Sign what nobody may see beforehand only where all that is signed goes to a relay and stays there."""
+        """Refuse a private intent unless everything that is signed goes to a relay alone."""
         if intent.is_private and not self._limits.stays_private:
             raise Refusal(
                 "limits",
@@ -150,7 +150,7 @@ class Judge:
             )
 
     def _check_policy(self, intent: SubmitTransaction) -> None:
-        """Act for the policies alone that the file names: one that anybody put into a log since is none of them."""
+        """Refuse an intent whose policy the file does not name: anybody may have written one to a log since."""
         pinned = self._limits.policies
         if pinned is None:
             return
@@ -175,7 +175,7 @@ class Judge:
         self._check_deadline(intent.deadline_s, look)
 
     def _check_deadline(self, deadline_s: int | None, look: SignerView) -> None:
-        """Nothing signed may be mined at the prices of another day, whatever an intent asks for."""
+        """Limit how long an intent may stay valid, whatever it asks for: nothing may be mined at the prices of another day."""
         most_s = look.head.timestamp_s + self._limits.max_deadline_s
         if deadline_s is not None and deadline_s > most_s:
             raise Refusal("limits", f"it may be mined until {deadline_s}, at most until {most_s}")
@@ -232,7 +232,7 @@ class Judge:
         return effect
 
     async def _prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
-        """Ask every venue what a token is worth in the budget's. Raises: Refusal where none knows, NodeError."""
+        """Ask every venue for a token's value in the budget's token. Raises: Refusal where none knows, NodeError."""
         if token == self._limits.budget.token:
             return [Fraction(1)]
         found = [price for each in self._appraisers.values() for price in await each.prices(token, head)]
@@ -241,7 +241,7 @@ class Judge:
         return found
 
     async def _charged(self, judged: JudgedIntent, data_wei: Wei) -> Charge:
-        """Let the intent's venue hold it against its limits, and the others see that nothing of theirs moves. Raises: Refusal."""
+        """Let the intent's venue check its limits, and the others check that nothing at them changes. Raises: Refusal."""
         intent, effect = judged.intent, judged.effect
         here = venue_at(intent.call.to, self._venues)
         refuse_strange_transfers(intent.owner, effect, here)
@@ -260,12 +260,12 @@ class Judge:
 
 
 def actions_in(calls: tuple[KnownCall, ...]) -> int:
-    """Count a transaction as an action, by what it calls and not by what plan it says it is of."""
+    """Count a transaction as an action by what it calls, not by the plan that it claims."""
     return int(any(call.is_action for call in calls))
 
 
 def _check_before(intent: SubmitTransaction, memory: SignerState) -> None:
-    """Follow only what was signed and is not being taken back."""
+    """Check that the intent which this one follows was signed and is not being cancelled."""
     if intent.after is None:
         return
     before = memory.intents.get(intent.after)
@@ -277,7 +277,7 @@ def _check_before(intent: SubmitTransaction, memory: SignerState) -> None:
 
 
 def _check_exclusive(intent: SubmitTransaction, account: Account) -> None:
-    """Let one intent at a time act on a position, but for those that follow each other."""
+    """Allow one intent at a time to act on a position, except those that follow each other."""
     waiting = {bound.intent.digest: bound for bound in account.waiting()}
     chain: set[str] = set()
     before: NonceBound | None = waiting.get(intent.after or "")

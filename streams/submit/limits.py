@@ -17,7 +17,7 @@ DataFee = Literal["none", "fee", "gas"]
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signer's transactions may come to together, over rolling windows of block time. Amounts are raw `token`."""
+    """What all transactions of a signer may add up to over rolling windows of block time. Amounts are raw `token`."""
 
     token: Address
     max_loss_per_day: RawAmount
@@ -29,7 +29,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one signer may be made to sign. Read from a file of the signer's, never from a topic."""
+    """What one signer may be asked to sign. Read from the signer's own file, never from a topic."""
 
     wrapped_native: Address
     venues: tuple[VenueTerms, ...]
@@ -78,7 +78,7 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fees(self) -> FeeRules:
-        """What may be offered, and when a transaction counts as stuck."""
+        """The most that may be offered, and when a transaction counts as stuck."""
         return FeeRules(
             bump_after_blocks=self.bump_after_blocks,
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,

@@ -44,7 +44,7 @@ class SignerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SenderNode(Protocol):
-    """A chain as a signer sees it. Raises: NodeError, NodeRefusedError."""
+    """A chain, as a signer needs it. Raises: NodeError, NodeRefusedError."""
 
     async def chain_id(self) -> ChainId:
         """Ask which chain the node follows."""
@@ -55,39 +55,39 @@ class SenderNode(Protocol):
         ...
 
     async def block_hash(self, number: BlockNumber) -> Hash | None:
-        """Ask which block of the present branch has a number; None is "not yet"."""
+        """Return the hash of the present branch's block at a number; None: not there yet."""
         ...
 
     async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> SignerView:
-        """Ask what a head says of a signer, and which of its transactions are in a block."""
+        """Read what a head says of a signer, and which of its transactions are mined."""
         ...
 
     async def pending_nonce(self, signer: Address) -> int:
-        """Ask how many of a signer's transactions are in a block or wait in the node's mempool."""
+        """Return how many of a signer's transactions are mined or pending in the node's mempool."""
         ...
 
     async def used_nonce(
         self, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
     ) -> UsedNonce | None:
-        """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be told."""
+        """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be found."""
         ...
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         ...
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        """Simulate calls in order in one block on top of a block, given by hash; the node's state does not change."""
         ...
 
     async def send(self, raw: str) -> SendOutcome:
-        """Give the node signed bytes. Never raises: what the node says is sorted."""
+        """Send signed bytes to the node. Never raises: the node's answer is classified."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
@@ -107,15 +107,15 @@ _RECEIPT = msgspec.json.Decoder(ReceiptAnswer | None)
 
 
 class HttpSenderNode(HttpNode):
-    """`SenderNode` over HTTP. It retries nothing but what the signer repeats on purpose."""
+    """`SenderNode` over HTTP. It retries nothing except what the signer repeats on purpose."""
 
     async def block_hash(self, number: BlockNumber) -> Hash | None:
-        """Ask which block of the present branch has a number; None is "not yet"."""
+        """Return the hash of the present branch's block at a number; None: not there yet."""
         (header,) = await self.headers([number])
         return None if header is None else header.block.hash
 
     async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> SignerView:
-        """Ask what a head says of a signer, and which of its transactions are in a block."""
+        """Read what a head says of a signer, and which of its transactions are mined."""
         at = {"blockHash": head.block.hash}
         questions: list[Question] = [
             ("eth_getTransactionCount", (signer, at)),
@@ -138,21 +138,21 @@ class HttpSenderNode(HttpNode):
         )
 
     async def pending_nonce(self, signer: Address) -> int:
-        """Ask how many of a signer's transactions are in a block or wait in the node's mempool."""
+        """Return how many of a signer's transactions are mined or pending in the node's mempool."""
         answer = await self._rpc.ask("eth_getTransactionCount", signer, "pending")
         return quantity(parsed(_TEXT, answer, "eth_getTransactionCount"))
 
     async def used_nonce(
         self, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
     ) -> UsedNonce | None:
-        """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be told."""
+        """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be found."""
         try:
             return await find_used_nonce(self._rpc, signer, nonce, after=after, upto=upto)
         except (StateGoneError, NodeRefusedError):  # it has forgotten the state of these blocks
             return None
 
     async def send(self, raw: str) -> SendOutcome:
-        """Give the node signed bytes. Never raises: what the node says is sorted."""
+        """Send signed bytes to the node. Never raises: the node's answer is classified."""
         try:
             await self._rpc.ask("eth_sendRawTransaction", raw)
         except NodeRefusedError as error:

@@ -22,22 +22,22 @@ class NodeTerms(Protocol):
 
     @property
     def chain(self) -> ChainId:
-        """The chain that it signs for."""
+        """The chain that the signer signs for."""
         ...
 
     @property
     def single_node(self) -> bool:
-        """One node is enough: its owner takes what it says on trust."""
+        """Whether one node is enough: the operator trusts what it says."""
         ...
 
     @property
     def allow_http(self) -> bool:
-        """Answers may come over a way that others can read and change."""
+        """Whether answers may come over unencrypted connections, which others can read and change."""
         ...
 
 
 def check_urls(urls: Sequence[str], terms: NodeTerms) -> None:
-    """Refuse too few nodes, and ways without encryption that leave this machine. Raises: SettingsError."""
+    """Refuse too few nodes, and unencrypted URLs that leave this machine. Raises: SettingsError."""
     for url in urls:
         check_way(url, terms, field="rpc_url")
     if len({node_name(url) for url in urls}) > 1 or terms.single_node or terms.chain == _DEVNET:
@@ -58,7 +58,7 @@ def check_way(url: str, terms: NodeTerms, *, field: str) -> None:
 
 
 async def check_clients(urls: Sequence[str], chain_id: ChainId, *, timeout_s: float) -> None:
-    """Refuse a local test node that poses as a public chain. Raises: SettingsError, NodeError."""
+    """Refuse a local test node that claims to be a public chain. Raises: SettingsError, NodeError."""
     if chain_id in DEV_CHAINS:
         return
     for url in urls:
@@ -71,7 +71,7 @@ async def check_clients(urls: Sequence[str], chain_id: ChainId, *, timeout_s: fl
 
 
 async def _client_version(url: str, *, timeout_s: float) -> str:
-    """Ask a node for its name and version; empty where it does not tell."""
+    """Ask a node for its name and version; empty where it does not answer."""
     rpc = Rpc(url, timeout_s=timeout_s)
     try:
         return str(parsed(_TEXT, await rpc.ask("web3_clientVersion"), "web3_clientVersion"))

@@ -12,7 +12,7 @@ from streams.submit.venues.registry import takes_back
 
 
 class Pauses:
-    """What is paused, and whose accounts each book was ever said to use.
+    """The pauses in force, and the accounts that each book was ever said to use.
 
     An intent may lie about its book and stand on any shard. So a pause counts on every shard, and that of a book
     holds for each intent that names an owner or a signer of it. Policies only ever add to that: a forged one can
@@ -20,14 +20,14 @@ class Pauses:
     """
 
     def __init__(self) -> None:
-        """Know of nothing yet."""
+        """Start without pauses."""
         self._paused: dict[tuple[ShardId, str], bool] = {}
         """By shard and scope: whether what is signed is to be cancelled too."""
         self._accounts: dict[str, set[Address]] = {}
         """By the scope of a book."""
 
     def take(self, shard: ShardId, event: AnyEvent) -> None:
-        """Take a record of a shard's log in."""
+        """Apply a record of a shard's log."""
         match event:
             case Paused(scope=scope, cancels=cancels):
                 self.note_pause(shard, scope, cancels=cancels)
@@ -39,16 +39,16 @@ class Pauses:
                 pass
 
     def note_pause(self, shard: ShardId, scope: str, *, cancels: bool) -> None:
-        """Take a pause that is in force."""
+        """Add a pause that is in force."""
         self._paused[shard, scope] = cancels
 
     def note_policy(self, policy: Policy) -> None:
-        """Learn whose accounts a book uses."""
+        """Add the accounts that a book uses."""
         mine = {policy.owner, policy.signer or policy.owner}
         self._accounts.setdefault(keys.book(policy.book), set()).update(mine)
 
     def stopping(self, intent: SubmitTransaction) -> Stop | None:
-        """Return which pause stops an intent; the one that cancels goes before the others."""
+        """Return the pause that stops an intent, one that also cancels before any other."""
         found = sorted(self._matching(intent), key=lambda stop: not stop.cancels)
         return found[0] if found else None
 

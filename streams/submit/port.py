@@ -20,17 +20,17 @@ class Delivered(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Name its place, for an error."""
+        """Name the record's place, for an error."""
         return f"intents.v1[{self.shard}]@{self.offset}"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of its bytes, in hex: by it the record is known again."""
+        """SHA-256 of the record's bytes, in hex, which identifies it."""
         return sha256(self.payload).hexdigest()
 
 
 class IntentsPassed(NamedTuple):
-    """A partition of `intents.v1` up to an offset, as it is on the broker."""
+    """The state of a partition of `intents.v1` on the broker, up to an offset."""
 
     begin: Offset
     """Of the first record that is still kept."""
@@ -41,7 +41,7 @@ class IntentsPassed(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A record under one of a signer's keys, and its place."""
+    """A record under one of a signer's keys, with its place."""
 
     key: bytes
     value: bytes | None
@@ -50,27 +50,27 @@ class Stored(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Name its place, for an error."""
+        """Name the record's place, for an error."""
         return f"nonces.v1[{self.partition}]@{self.offset}"
 
     @property
     def name(self) -> str:
-        """Show its key."""
+        """Return the key for display."""
         return self.key.decode(errors="replace")
 
 
 class JournalStore(Protocol):
-    """One signer's records for one process, as bytes: who wrote them is not asked here. After any error it is of no more use."""
+    """One signer's records for one process, as bytes, whoever wrote them. Unusable after any error."""
 
     async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
-        """Fence the signer's former process, write a marker, and hand over every record before it, in order.
+        """Fence the signer's former process, write a marker, and return every record before it, in order.
 
         The marker is a key and a value that nobody has written before. Raises: FencedError, CommitError.
         """
         ...
 
     async def commit(self, records: Mapping[bytes, bytes | None], others: Sequence[TopicRecord] = ()) -> None:
-        """Write values by key (None: deleted) and records of other topics, all or nothing.
+        """Write values by key (None deletes) and records of other topics, all or nothing.
 
         Raises: FencedError if another process has opened the journal since, CommitError if anything else fails.
         """
@@ -82,7 +82,7 @@ class JournalStore(Protocol):
 
 
 class Journal(Protocol):
-    """One signer's entries for one process, each known to be the signer's own. After any error it is of no more use."""
+    """One signer's entries for one process, each proven to be the signer's own. Unusable after any error."""
 
     async def open(self) -> list[AnyJournal]:
         """Fence the signer's former process and load what it committed. Raises: FencedError, CommitError, JournalError."""
@@ -91,7 +91,7 @@ class Journal(Protocol):
     async def commit(
         self, entries: Mapping[str, AnyJournal | None], others: Sequence[TopicRecord] = ()
     ) -> None:
-        """Write entries by key (None: forgotten) and records of other topics, all or nothing.
+        """Write entries by key (None deletes) and records of other topics, all or nothing.
 
         Raises: FencedError if another process has opened the journal since, CommitError if anything else fails.
         """
@@ -103,40 +103,40 @@ class Journal(Protocol):
 
 
 class Reports(Protocol):
-    """The shards' logs, to append to."""
+    """The shards' logs, for appending reports."""
 
     async def append(self, shard: ShardId, reports: Sequence[AnyReport]) -> None:
-        """Append reports in order and wait for the broker's word. Raises: InfrastructureError."""
+        """Append reports in order and wait until the broker confirms them. Raises: InfrastructureError."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections. Never raises."""
+        """Close the connections. Never raises."""
         ...
 
 
 class Inbox(Protocol):
-    """Intents as they come, and operators' pauses."""
+    """Arriving intents, and operators' pauses."""
 
     async def passed(self, shard: ShardId, before: Offset | None) -> IntentsPassed:
-        """Look at a partition up to an offset, or up to its end. Raises: InfrastructureError."""
+        """Return the state of a partition up to an offset, or up to its end. Raises: InfrastructureError."""
         ...
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
-        """Begin to read every partition on from an offset; know all pauses that are in force. Raises: InfrastructureError."""
+        """Start reading every partition from an offset, with all pauses in force known. Raises: InfrastructureError."""
         ...
 
     def take(self) -> list[Delivered]:
-        """Take what has come since the last time, of each partition in order. Raises: InfrastructureError."""
+        """Return what has arrived since the last call, each partition in order. Raises: InfrastructureError."""
         ...
 
     def stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Return which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
+        """Return the pause that stops an intent: of everything, of its book, or of a book with the same owner or signer."""
         ...
 
     async def news(self, timeout_s: float) -> None:
-        """Wait until something has come, but no longer than a timeout."""
+        """Wait until something has arrived, at most for a timeout."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections. Never raises."""
+        """Close the connections. Never raises."""
         ...

@@ -16,14 +16,14 @@ _YES = msgspec.json.Decoder(bool)
 
 
 class Relay(Protocol):
-    """Where private bytes go, and nowhere else."""
+    """A private relay: the only place that private bytes are sent to."""
 
     async def send(self, raw: str, *, last_block: BlockNumber | None) -> SendOutcome:
-        """Give it signed bytes, good up to a block (None: as long as it keeps them). Never raises."""
+        """Send signed bytes, valid up to a block (None: as long as the relay keeps them). Never raises."""
         ...
 
     async def forget(self, transaction_hash: Hash) -> str:
-        """Ask it to forget a transaction, and say what came of that. It is a promise, no proof. Never raises."""
+        """Ask the relay to drop a transaction, and return its answer, which is a promise and no proof. Never raises."""
         ...
 
     async def close(self) -> None:
@@ -35,12 +35,12 @@ class HttpRelay:
     """`Relay` over JSON-RPC. Its URL may hold a key, which no error shows."""
 
     def __init__(self, url: str, method: SendMethod, *, timeout_s: float) -> None:
-        """Take the method that it wants; only the private one lets it forget."""
+        """Set the relay's method; only the private one lets a transaction be dropped."""
         self._rpc = Rpc(url, timeout_s=timeout_s, most_bytes=_MOST_BYTES)
         self._method = method
 
     async def send(self, raw: str, *, last_block: BlockNumber | None) -> SendOutcome:
-        """Give it signed bytes. Never raises: what it says is sorted as a node's words are."""
+        """Send signed bytes. Never raises: the answer is classified like a node's."""
         try:
             if self._method == "eth_sendRawTransaction":
                 await self._rpc.ask(self._method, raw)
@@ -54,7 +54,7 @@ class HttpRelay:
         return SendOutcome("taken")
 
     async def forget(self, transaction_hash: Hash) -> str:
-        """Ask it to forget a transaction; relays that take `eth_sendRawTransaction` have no word for that."""
+        """Ask the relay to drop a transaction; relays that accept `eth_sendRawTransaction` have no method for that."""
         if self._method == "eth_sendRawTransaction":
             return "this relay cannot forget"
         try:

@@ -31,7 +31,7 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
 async def reports_of(
     reader: Reader, chain_id: ChainId, digests: Sequence[str], since_ms: int
 ) -> Mapping[str, Reported]:
-    """Read what was reported of these intents from a moment on. Raises: InfrastructureError."""
+    """Read the reports on these intents since a time. Raises: InfrastructureError."""
     wanted = set(digests)
     found: dict[str, Reported] = {}
     starts = await reader.offsets_since(await reader.shards(EVENTS.on(chain_id)), since_ms)

@@ -28,18 +28,18 @@ class Stamp:
     """Writes and checks the MACs of one signer's journal."""
 
     def __init__(self, signer: Signer, chain_id: ChainId) -> None:
-        """Take the signer's secret for this chain."""
+        """Set the signer's secret for this chain."""
         self.signer: Address = signer.address
         self._secret = signer.journal_secret(chain_id)
 
     def write(self, entry: AnyJournal, sequence: int) -> tuple[bytes, str]:
-        """Write an entry as a record, and tell its MAC. Raises: OversizedError."""
+        """Encode an entry as a record, and return its MAC too. Raises: OversizedError."""
         body = encode(entry)
         mac = self._mac(journal_key(entry).encode(), sequence, body)
         return encode_record(sequence, mac, body), mac
 
     def read(self, stored: Stored) -> Genuine:
-        """Read a record back. Raises: JournalError saying why it is not the signer's."""
+        """Decode a record. Raises: JournalError saying why it is not the signer's."""
         try:
             record = decode_record(stored.value or b"", where=stored.where)
             mac = self._mac(stored.key, record.sequence, bytes(record.body))
@@ -56,16 +56,16 @@ class Stamp:
 
     @property
     def opened_key(self) -> bytes:
-        """Name the marker's key: what lies there is replaced at each start and read by nobody."""
+        """Return the marker's key: its record is replaced at each start and read by nobody."""
         return keys.journal_opened(self.signer).encode()
 
     @property
     def seal_key(self) -> bytes:
-        """Name the seal's key."""
+        """Return the seal's key."""
         return keys.journal_seal(self.signer).encode()
 
     def seal(self, sequence: int, macs: Mapping[bytes, str], forgotten: Sequence[bytes] = ()) -> bytes:
-        """Write the seal of a commit after which these keys are live."""
+        """Encode the seal of a commit after which these keys are in force."""
         seal = JournalSeal(
             signer=self.signer,
             sequence=sequence,
@@ -81,7 +81,7 @@ class Stamp:
 
 
 def digest_of(macs: Mapping[bytes, str]) -> str:
-    """Digest what is live: each key with its MAC, in the order of the keys."""
+    """Compute the digest of the entries in force: each key with its MAC, ordered by key."""
     total = sha256()
     for key in sorted(macs):
         total.update(len(key).to_bytes(_LENGTH_BYTES) + key + macs[key].encode())

@@ -28,10 +28,10 @@ _LONGEST_LETTER = 8 * 1024 * 1024
 
 
 class SealedJournal:
-    """`submit_port.Journal` on a store that anybody may write to."""
+    """`submit_port.Journal` on a store that others may write to."""
 
     def __init__(self, store: JournalStore, signer: Signer, chain_id: ChainId) -> None:
-        """Connect in `open`."""
+        """Prepare; `open` connects."""
         self._store = store
         self._stamp = Stamp(signer, chain_id)
         self._check = checker(signer, chain_id)
@@ -50,7 +50,7 @@ class SealedJournal:
     async def commit(
         self, entries: Mapping[str, AnyJournal | None], others: Sequence[TopicRecord] = ()
     ) -> None:
-        """Write entries by key (None: forgotten), a seal, and records of other topics. Raises: FencedError, CommitError."""
+        """Write entries by key (None deletes), a seal, and records of other topics. Raises: FencedError, CommitError."""
         sequence, macs = self._sequence + 1, dict(self._macs)
         records: dict[bytes, bytes | None] = {}
         for name, entry in entries.items():
@@ -71,7 +71,7 @@ class SealedJournal:
 
     # -------------------------------------------------------------- on an operator's word
     async def set_aside(self) -> list[JournalFault]:
-        """Put the journal back to what the signer last wrote; what others wrote becomes dead letters.
+        """Restore the journal to what the signer last wrote; what others wrote becomes dead letters.
 
         Raises: JournalError where what the signer wrote is no longer all there: only `forget` helps then.
         """
@@ -88,7 +88,7 @@ class SealedJournal:
         return faults
 
     async def forget(self) -> list[JournalFault]:
-        """Empty the journal. All that the signer knew of its nonces, intents and budgets is gone; tell what was wrong."""
+        """Empty the journal: the signer loses all nonces, intents and budgets. Returns the faults that it had."""
         audit = await self._audit()
         faults = audit.faults()
         await self._put_back(audit, {}, faults)
@@ -114,7 +114,7 @@ class SealedJournal:
 
 
 def refuse(faults: Sequence[JournalFault]) -> None:
-    """Believe a journal only where nothing is wrong with it. Raises: JournalError naming what is."""
+    """Accept a journal only where it has no fault. Raises: JournalError naming the faults."""
     for fault in faults:
         log.error(
             "a record of the journal is not to be believed", where=fault.where, key=fault.key, why=fault.why
@@ -127,7 +127,7 @@ def refuse(faults: Sequence[JournalFault]) -> None:
 
 
 def _instance() -> str:
-    """Name this process, and this start of it: nobody can have written it before."""
+    """Make a name for this start of this process, which nobody can have used before."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(16)}"
 
 

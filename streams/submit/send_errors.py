@@ -148,26 +148,26 @@ _STRONGEST_LAST: tuple[SendKind, ...] = ("full", "funds", "underpriced", "invali
 
 
 class SendOutcome(msgspec.Struct, frozen=True):
-    """What a node said to signed bytes, in one word and in its own."""
+    """A node's answer to signed bytes, classified and in its own words."""
 
     kind: SendKind
     says: str = ""
 
     @property
     def has_it(self) -> bool:
-        """Return whether the bytes are with the node."""
+        """Return whether the node has the bytes."""
         return self.kind in _TAKEN
 
 
 def outcome_of(says: str, otherwise: SendKind = "unclear") -> SendOutcome:
-    """Sort a node's words; `otherwise` where they say nothing about the bytes."""
+    """Classify a node's words; `otherwise` where they say nothing about the bytes."""
     text = says.lower()
     found = next((kind for kind, words in _SORTED.items() if words.search(text)), otherwise)
     return SendOutcome(found, says)
 
 
 def refusal_of(outcome: SendOutcome) -> SendRefusal | None:
-    """Take what of an outcome the journal must remember; None where the node may have the bytes."""
+    """Return what the journal must keep of an answer; None where the node may have the bytes."""
     match outcome.kind:
         case "underpriced" | "funds" | "full" | "invalid":
             return SendRefusal(kind=outcome.kind, says=outcome.says[:_LONGEST_WORDS])
@@ -176,7 +176,7 @@ def refusal_of(outcome: SendOutcome) -> SendRefusal | None:
 
 
 def joint(outcomes: Iterable[SendOutcome]) -> SendOutcome:
-    """Put the answers of several nodes together: one that has the bytes is enough, the mildest refusal counts.
+    """Combine the answers of several nodes: one that has the bytes is enough, else the mildest refusal counts.
 
     A node that could not answer has no say while another has answered.
     """

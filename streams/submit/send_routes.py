@@ -19,19 +19,19 @@ log = structlog.get_logger(__name__)
 
 
 class SendRoutes:
-    """The public way, and the private one where the signer's file names a relay."""
+    """Sends to public nodes, or to a private relay where the signer's file names one."""
 
     def __init__(
         self, node: SenderNode, relay: Relay | None = None, *, public_after_blocks: int | None = None
     ) -> None:
-        """Take both; without a relay everything new is public."""
+        """Set both; without a relay every new transaction is public."""
         self._node = node
         self._relay = relay
         self._public_after_blocks = public_after_blocks
         self._asked_to_forget: set[Hash] = set()
 
     def of_first(self, attempt: Attempt, head: BlockRef) -> Attempt:
-        """Choose the way of a nonce's first bytes."""
+        """Choose the route of a nonce's first bytes."""
         if self._relay is None:
             return attempt
         after = self._public_after_blocks
@@ -39,14 +39,14 @@ class SendRoutes:
         return replace(attempt, is_private=True, public_from_block=public_from)
 
     def of_next(self, attempt: Attempt, bound: NonceBound) -> Attempt:
-        """Let a bump go the way of what it replaces. A cancellation is public: it shows nothing but that there is none."""
+        """Send a replacement with higher fees by the route of what it replaces. A cancellation is public: it reveals nothing."""
         before = bound.attempts[-1]
         if attempt.cancels:
             return attempt
         return replace(attempt, is_private=before.is_private, public_from_block=before.public_from_block)
 
     async def send(self, attempt: Attempt, head: BlockRef) -> SendOutcome:
-        """Send bytes the way that is journalled for them. Never raises."""
+        """Send bytes by the route that is journalled for them. Never raises."""
         if is_public(attempt, head):
             return await self._node.send(attempt.raw)
         if self._relay is None:
@@ -54,7 +54,7 @@ class SendRoutes:
         return await self._relay.send(attempt.raw, last_block=attempt.public_from_block)
 
     async def withdraw(self, bound: NonceBound) -> None:
-        """Ask the relay, once a process, to forget what a cancellation is to replace. Never raises."""
+        """Ask the relay, once per process, to drop what a cancellation is to replace. Never raises."""
         for attempt in bound.attempts:
             hash_ = attempt.transaction_hash
             if self._relay is None or not attempt.is_private or hash_ in self._asked_to_forget:
@@ -64,6 +64,6 @@ class SendRoutes:
             log.info("asked the relay to forget", nonce=bound.nonce, transaction=hash_, says=says)
 
     async def close(self) -> None:
-        """Close the private way; whoever opened the node closes it."""
+        """Close the connection to the relay; the nodes are closed by whoever opened them."""
         if self._relay is not None:
             await self._relay.close()

@@ -46,12 +46,12 @@ Reach = Callable[[Point], None]
 
 
 def pass_by(point: Point) -> None:
-    """Do nothing there."""
+    """Do nothing."""
     del point
 
 
 class Sending:
-    """The signer's nonces on their way into blocks."""
+    """Brings the signer's nonces into blocks."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Sending:
 
     # -------------------------------------------------------------- a new intent
     def bind(self, intent: SubmitTransaction, shard: ShardId, approved: Approved, look: SignerView) -> None:
-        """Sign an approved intent with the next nonce; it goes out by `delivery`."""
+        """Sign an approved intent with the next nonce; `delivery` sends it."""
         writer = self._writer
         nonce = writer.account.next_nonce
         attempt = self._ways.of_first(self._signing.first(intent, nonce, approved.fees), look.head)
@@ -114,7 +114,7 @@ class Sending:
 
     # -------------------------------------------------------------- nonces that wait
     def follow(self, look: SignerView) -> None:
-        """Take over what the chain has of ours, and let go of what is final; it stands in memory alone until the next commit.
+        """Apply what the chain says of our nonces, and drop final ones; until the next commit this is in memory only.
 
         A process that dies before that finds the same again on the chain. Raises: ForeignNonceError.
         """
@@ -136,7 +136,7 @@ class Sending:
             self._reach("final")
 
     async def recognise(self, look: SignerView) -> bool:
-        """Take cancellations of ours into the journal that were signed without it; tell whether there were any.
+        """Add our own cancellations that were signed without the journal; return whether there were any.
 
         `evenkeel submit --cancel-all` journals nothing. What it signed is known by its signature. Raises: NodeError.
         """
@@ -162,7 +162,7 @@ class Sending:
         return known
 
     def adopt(self, look: SignerView) -> bool:
-        """Accept that others used the key, on an operator's word; tell whether they did so beyond all that is known here.
+        """Accept, on an operator's request, that the key was used elsewhere; return whether it was, beyond all that is known here.
 
         Raises: ForeignNonceError where the chain is behind what was final, SettingsError where nobody used it.
         """
@@ -180,7 +180,7 @@ class Sending:
     async def tend(
         self, look: SignerView, market: FeeMarket, stop_of: Callable[[SubmitTransaction], Stop | None]
     ) -> None:
-        """Send again what the node may have lost, bump what is stuck, cancel what must not land. Raises: InfrastructureError."""
+        """Resend what the node may have lost, raise fees of stuck nonces, cancel what must not be mined. Raises: InfrastructureError."""
         account = self._writer.account
         for each in due(
             account, look.head, market, self._limits.fees, offered_at=self._offered, stop_of=stop_of
@@ -195,7 +195,7 @@ class Sending:
                 self._reach("report")
 
     async def _replace(self, bound: NonceBound, replacement: Replace, look: SignerView) -> bool:
-        """Sign a nonce again, with more fees; tell whether the node has taken it. Raises: JournalError, InfrastructureError."""
+        """Sign a nonce again with higher fees; return whether the node accepted it. Raises: JournalError, InfrastructureError."""
         attempt = self._ways.of_next(self._signing.again(bound, replacement), bound)
         self._reach("nonce")
         writer, digest = self._writer, bound.intent.digest
@@ -216,7 +216,7 @@ class Sending:
         return await self._offer(bound, attempt, look)
 
     async def _offer(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> bool:
-        """Give the node journalled bytes that are what they are said to be. The next look tells whether they are mined.
+        """Send journalled bytes to the node once they were checked. Whether they are mined is seen at a later head.
 
         Tells whether it has taken them for the first time, which is then to be reported. Raises: JournalError, InfrastructureError.
         """
@@ -251,7 +251,7 @@ class Sending:
     async def _note_refused(
         self, bound: NonceBound, attempt: Attempt, outcome: SendOutcome, look: SignerView
     ) -> None:
-        """Keep what a node said in the journal: the next process offers no more for it than this one would."""
+        """Record a node's refusal in the journal, so that the next process offers no more than this one would."""
         writer = self._writer
         self._waits.note(bound.nonce, outcome, look.head)
         refusal = refusal_of(outcome)
@@ -265,7 +265,7 @@ class Sending:
             self._writer.note_report(digest, Sent(intent=digest, transaction_hash=attempt.transaction_hash))
 
     def _close(self, bound: NonceBound) -> None:
-        """End an intent whose nonce is final: nothing takes its block away any more."""
+        """End an intent whose nonce is final."""
         writer, digest = self._writer, bound.intent.digest
         self._offered.pop(bound.nonce, None)
         self._waits.ended(bound.nonce)
@@ -278,6 +278,6 @@ class Sending:
 
 
 def keep_until(made_at_block: BlockNumber, look: SignerView, limits: SignerLimits) -> BlockNumber:
-    """Return above which head an intent may be forgotten, whatever block it claims: it would be expired."""
+    """Return the head above which an intent may be dropped, whatever block it claims: it would be refused as expired."""
     made_at = min(made_at_block, look.head.number)
     return BlockNumber(made_at + limits.max_age_blocks + limits.final_depth_blocks)

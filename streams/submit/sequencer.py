@@ -20,15 +20,15 @@ _ROUND = declared("latestRoundData()", "uint80", "int256", "uint256", "uint256",
 
 
 class OutageCheck:
-    """Holds calls against the uptime feed of a signer's file, at one head."""
+    """Checks calls against the uptime feed of a signer's file, at one head."""
 
     def __init__(self, node: SenderNode, feed: SequencerFeed | None, debts: Sequence[NeedsSecuring]) -> None:
-        """Take the feed, and the venues at which the owner may owe something."""
+        """Set the feed, and the venues at which the owner may have a debt."""
         self._node, self._feed, self._debts = node, feed, debts
         self._found: tuple[Hash, SequencerTrouble | None] | None = None
 
     async def check(self, calls: Sequence[KnownCall], owner: Address, head: BlockRef) -> None:
-        """Let calls pass that may go now. Raises: Refusal, NodeError."""
+        """Refuse calls that must not be made while the sequencer is down. Raises: Refusal, NodeError."""
         if self._feed is None or all(call.in_outage == "always" for call in calls):
             return
         found = await self._trouble(self._feed, head)
@@ -52,7 +52,7 @@ class OutageCheck:
 
 
 async def read_sequencer(node: SenderNode, feed: Address, at: Hash) -> SequencerAnswer | None:
-    """Ask an uptime feed at a block; None where it does not answer as one. Raises: NodeError."""
+    """Read an uptime feed at a block; None where the contract does not answer as one. Raises: NodeError."""
     try:
         round_id, answer, started_at_s, _, _ = _ROUND.answer(await node.call(feed, _ROUND.encode(), at))
     except (CallRevertedError, UnreadableError):
@@ -61,7 +61,7 @@ async def read_sequencer(node: SenderNode, feed: Address, at: Hash) -> Sequencer
 
 
 async def check_uptime_feed(node: SenderNode, feed: SequencerFeed | None) -> None:
-    """Make sure at start that a feed answers as one, whatever it says of the sequencer. Raises: SettingsError, NodeError."""
+    """Check at start that an uptime feed answers as one, whatever it says. Raises: SettingsError, NodeError."""
     if feed is None:
         return
     head = (await node.newest()).block

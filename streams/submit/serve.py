@@ -60,7 +60,7 @@ async def run_submit(
     new_signer: bool = False,
     reach: Reach = pass_by,
 ) -> None:
-    """Serve one signer's intents until SIGTERM, SIGINT or cancelled.
+    """Serve one signer's intents until SIGTERM, SIGINT or cancellation.
 
     Raises: FencedError once another process signs for it, SignerHaltedError where its journal or its nonces are not
     what it knows, SettingsError if the node follows another chain, InfrastructureError where the broker fails.
@@ -100,7 +100,7 @@ async def run_submit(
 
 
 class Submit:
-    """One signer: its journal, its nonces on the chain, and the intents that wait for it."""
+    """One signer: its journal, its nonces on the chain, and its queued intents."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Submit:
         clock: Callable[[], float] = time.monotonic,
         reach: Reach = pass_by,
     ) -> None:
-        """Connect in `open`."""
+        """Prepare; `open` connects."""
         self._node = node
         self._inbox = inbox
         self._chain_id = chain_id
@@ -156,7 +156,7 @@ class Submit:
         self._failures = 0
 
     async def open(self) -> None:
-        """Check the chain, fence the signer's former process, read its journal, begin to follow intents."""
+        """Check the chain, fence the signer's former process, read its journal, and start following intents."""
         found = await self._node.chain_id()
         if found != self._chain_id:
             raise SettingsError(f"the node follows chain {found}, not {self._chain_id}")
@@ -172,7 +172,7 @@ class Submit:
         log.info("serving", signer=self._signer.address, next_nonce=self._writer.account.next_nonce)
 
     async def _begin(self, shards: list[ShardId]) -> None:
-        """Know where nonces and intents go on; what an operator says holds for this start alone."""
+        """Determine where nonces and intents continue; what an operator asked for holds for this start only."""
         writer, inbox, signer = self._writer, self._inbox, self._signer.address
         if writer.state.account is None:
             look = await self._node.look(await self._node.newest(), signer, ())
@@ -196,7 +196,7 @@ class Submit:
             await self._inbox.news(await self._wait_s())
 
     async def step(self) -> bool:
-        """Look at the chain, tend what waits, answer what came; tell whether something waits for the next head."""
+        """Read the chain, maintain pending nonces, answer intents; return whether something waits for the next head."""
         self._intake.put(self._inbox.take())
         look = await self._newest_look()
         try:
@@ -218,7 +218,7 @@ class Submit:
             raise
 
     async def _act(self, look: SignerView) -> bool:
-        """Tend what waits and answer what came; what the head has changed in the journal shares its first commit."""
+        """Maintain pending nonces and answer intents; what the head changed in the journal is part of the first commit."""
         outdated = await self._judge.outdated(self._writer.account, look)
         await self._sending.tend(
             look, self._judge.market(look), lambda each: self._stop_of(each) or outdated.get(each.digest)
@@ -232,18 +232,18 @@ class Submit:
         return waits
 
     def progress(self) -> Progress:
-        """Return the newest block that was looked at."""
+        """Return the newest block read."""
         return Progress(newest_block=None if self._look is None else self._look.head.number)
 
     async def close(self) -> None:
-        """Let go of every connection. Never raises."""
+        """Close every connection. Never raises."""
         await self._inbox.close()
         await self._writer.close()
         await self._ways.close()
         await self._node.close()
 
     async def _wait_s(self) -> float:
-        """Take a step, and tell how long to wait before the next: longer the longer the node does not answer."""
+        """Do a step, and return how long to wait before the next: the longer the node does not answer, the longer."""
         try:
             waits = await self.step()
         except NodeError as error:
@@ -259,7 +259,7 @@ class Submit:
         return self._timing.poll_s
 
     async def _newest_look(self) -> SignerView:
-        """Look at the newest head; at the same head as before, or from a node that is behind it, nothing can be new."""
+        """Read the newest head; None where it is the same as before, or the node is behind it: nothing can be new."""
         head = await self._node.newest()
         is_behind = self._heads.is_behind(head.block)
         if self._look is None or (self._look.head.hash != head.block.hash and not is_behind):
@@ -273,13 +273,13 @@ class Submit:
         return self._look
 
     def _stop_of(self, intent: SubmitTransaction) -> Stop | None:
-        """Ask who stops an intent: the signer's own machine first, whose word no topic can take back."""
+        """Return who stops an intent: the stop file of the signer's own machine first, which no topic can override."""
         local, told = local_stop(self._stop_file), self._inbox.stop_of(intent)
         return told if local is None or (told is not None and told.cancels and not local.cancels) else local
 
 
 def _report(error: NodeError, failures: int) -> None:
-    """Tell a node that is away from nodes that contradict each other: of those one lies, and somebody must look."""
+    """Log an unreachable node and contradicting nodes differently: of the latter one lies, and somebody must look."""
     if isinstance(error, NodesDisagreeError):
         log.error("nodes disagree, nothing is signed", error=str(error), failures=failures)
     else:
@@ -287,6 +287,6 @@ def _report(error: NodeError, failures: int) -> None:
 
 
 async def _open_and_serve(submit: Submit) -> None:
-    """Serve; what was begun when a signal comes is finished by the next process."""
+    """Open and serve; the next process finishes what a signal interrupts."""
     await submit.open()
     await submit.serve()

@@ -19,7 +19,7 @@ _INTEGER_BYTES = 32
 
 
 def read_signed(raw: str, signer: Address) -> tuple[Unsigned, SignedBytes]:
-    """Read an EIP-1559 transaction from its signed bytes, which must carry one signer's signature.
+    """Decode an EIP-1559 transaction from its signed bytes, which must carry one signer's signature.
 
     Raises: CalldataError saying what they are instead.
     """

@@ -30,15 +30,15 @@ class Signer(Protocol):
 
     @property
     def address(self) -> Address:
-        """The account that it signs for."""
+        """The account of the key."""
         ...
 
     def sign(self, transaction: Unsigned) -> SignedBytes:
-        """Sign: the same transaction gives the same bytes."""
+        """Sign a transaction: the same one always gives the same bytes."""
         ...
 
     def read_back(self, raw: str) -> tuple[Unsigned, SignedBytes]:
-        """Read bytes that this signer has signed. Raises: CalldataError where they are not its own."""
+        """Decode bytes that this signer has signed. Raises: CalldataError where it has not."""
         ...
 
     def journal_secret(self, chain_id: ChainId) -> bytes:
@@ -61,7 +61,7 @@ class LocalSigner:
         self.address = Address(account.address.lower())
 
     def sign(self, transaction: Unsigned) -> SignedBytes:
-        """Sign: the same transaction gives the same bytes."""
+        """Sign a transaction: the same one always gives the same bytes."""
         signed = self._account.sign_transaction(
             {
                 "type": 2,
@@ -81,7 +81,7 @@ class LocalSigner:
         )
 
     def read_back(self, raw: str) -> tuple[Unsigned, SignedBytes]:
-        """Read bytes that this signer has signed. Raises: CalldataError where they are not its own."""
+        """Decode bytes that this signer has signed. Raises: CalldataError where it has not."""
         return read_signed(raw, self.address)
 
     def journal_secret(self, chain_id: ChainId) -> bytes:
@@ -97,7 +97,7 @@ class LocalSigner:
 
 
 def keystore_signer(keystore: Path, password_file: Path) -> LocalSigner:
-    """Open a keystore v3 with the password in a file; both may be read by nobody else.
+    """Open a keystore v3 with the password in a file; no other user may be able to read either.
 
     Raises: SettingsError naming the file.
     """
@@ -117,7 +117,7 @@ def keystore_signer(keystore: Path, password_file: Path) -> LocalSigner:
 
 
 def _password(file: Path) -> bytes:
-    """Read a password without its line end, and know it again without keeping it. Raises: SettingsError."""
+    """Read a password without its line end. Raises: SettingsError."""
     content = private_bytes(file)
     try:
         password = bytes(content.rstrip(b"\r\n"))
@@ -130,7 +130,7 @@ def _password(file: Path) -> bytes:
 
 
 def devnet_signer(address: Address, chain_id: ChainId) -> LocalSigner:
-    """Sign for one of anvil's well-known accounts, on a devnet only. Raises: SettingsError."""
+    """Return the signer of one of anvil's well-known accounts, on a devnet only. Raises: SettingsError."""
     if chain_id != _DEVNET_CHAIN:
         raise SettingsError(
             f"the devnet's keys are known to everybody: not on chain {chain_id}, only on {_DEVNET_CHAIN}"

@@ -29,7 +29,7 @@ _LOSS_PART = 10
 
 
 def problems_in_signer(file: "SignerFile") -> Iterator[Problem]:
-    """Find what cannot be meant."""
+    """Find settings that contradict each other or cannot be meant."""
     yield from _key(file)
     yield from _policies(file)
     yield from _budget(file)

@@ -59,7 +59,7 @@ Gwei = Annotated[Wei, _wei(_WEI_OF_GWEI)]
 
 
 class SignerFile(OwnFields):
-    """A whole file."""
+    """The signer's file."""
 
     chain: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
     keystore: Path | None = None
@@ -132,17 +132,17 @@ class SignerFile(OwnFields):
     """How long a block takes."""
 
     def sections(self) -> tuple[VenueFields, ...]:
-        """Read the further venues, each by its kind. Raises: ValidationError, KeyError where the kind is not known."""
+        """Read each further venue by its kind. Raises: ValidationError, KeyError where the kind is unknown."""
         return tuple(HALVES[each.kind].section.model_validate(dict(each)) for each in self.venues)
 
     def names_pool(self, pool: PoolId) -> bool:
-        """Whether a book's pool may be acted in, at any venue."""
+        """Return whether a book's pool may be acted in, at any venue."""
         return pool in self.pools or any(each.names_pool(pool) for each in self.sections())
 
     def limits(
         self, venues: tuple[VenueTerms, ...], decimals: Mapping[Address, int], *, wrapped_native: Address
     ) -> SignerLimits:
-        """Put the file's numbers together with what was read of the chain."""
+        """Combine the file's numbers with what was read from the chain."""
         chain = numbers_of(self.chain)
         return SignerLimits(
             wrapped_native=wrapped_native,
@@ -175,16 +175,16 @@ class SignerFile(OwnFields):
         )
 
     def uptime_feed(self) -> SequencerFeed | None:
-        """Return which feed counts: the file's own above that of the chain as this release knows it."""
+        """Return the uptime feed: the file's own, else that of the chain as this release knows it."""
         return self.sequencer.feed(known_chains().get(self.chain))
 
     def counted_tokens(self) -> dict[Address, str]:
-        """List the tokens that the file counts something in, each with the field that names it."""
+        """List the tokens that the file states amounts in, each with the field that names it."""
         standing = dict.fromkeys(self.standing_allowances, "standing_allowances")
         return {**standing, self.budget_token: "budget_token"}
 
     def budget(self, decimals: int) -> Budget:
-        """Turn the budget's amounts into the token's smallest units. Rounds: down."""
+        """Convert the budget's amounts into raw units. Rounds: down."""
         return Budget(
             token=self.budget_token,
             max_loss_per_day=_raw(self.max_loss_per_day, decimals),
@@ -199,7 +199,7 @@ def _raw(amount: Decimal, decimals: int) -> RawAmount:
 
 
 def _problems_in_venues(file: SignerFile) -> Iterator[Problem]:
-    """Find further venues of no kind, and fields that are not their kind's."""
+    """Find further venues of an unknown kind, and fields that their kind does not have."""
     for i, each in enumerate(file.venues):
         path: FieldPath = ("venues", i)
         half = HALVES.get(each.kind)

@@ -24,7 +24,7 @@ _FORGOTTEN_AT_ONCE = 1_000
 
 @dataclass
 class SignerState:
-    """One signer's journal. Changed only by what is committed."""
+    """One signer's state by its journal. Only what is committed changes it."""
 
     account: Account | None = None
     """None until the chain was asked for the first time."""
@@ -33,11 +33,11 @@ class SignerState:
     cursors: dict[ShardId, IntentsRead] = field(default_factory=dict)
 
     def nonce_of(self, digest: str) -> NonceBound | None:
-        """Find the nonce of an intent, while it may still change."""
+        """Return the nonce of an intent, while it is not final."""
         return None if self.account is None else self.account.of_intent(digest)
 
     def forgettable(self, head: BlockNumber) -> list[IntentKnown]:
-        """List the intents that would be refused as expired anyway, and of which everything was said; not too many."""
+        """List a limited number of intents that would be refused as expired anyway, and whose reports were all sent."""
         old = (
             known
             for known in self.intents.values()
@@ -47,7 +47,7 @@ class SignerState:
 
 
 def load_signer_state(entries: Iterable[AnyJournal]) -> SignerState:
-    """Put the entries of a journal together. Raises: JournalError where they do not fit."""
+    """Build the state from a journal's entries. Raises: JournalError where they do not fit together."""
     memory = SignerState()
     standing: SignerStanding | None = None
     nonces: list[NonceBound] = []
@@ -69,7 +69,7 @@ def load_signer_state(entries: Iterable[AnyJournal]) -> SignerState:
 
 
 def account_changes(before: Account | None, after: Account) -> dict[str, AnyJournal | None]:
-    """List the entries that differ; None for a nonce that is final."""
+    """List the entries of an account that differ; None for a nonce that is final."""
     old = {} if before is None else {bound.nonce: bound for bound in before.nonces}
     new = {bound.nonce: bound for bound in after.nonces}
     signer = after.standing.signer

@@ -13,10 +13,10 @@ from streams.submit.unsigned import transaction_of
 
 
 class Signing:
-    """One signer's key on one chain. What was signed once is read back before anything more is done with it."""
+    """One signer's key on one chain. Everything signed is read back before it is used."""
 
     def __init__(self, signer: Signer, chain_id: ChainId) -> None:
-        """Sign for one chain only."""
+        """Bind the key to one chain."""
         self._signer = signer
         self._chain_id = chain_id
 
@@ -27,7 +27,7 @@ class Signing:
         return attempt_of(self._signer, unsigned)
 
     def again(self, bound: NonceBound, replacement: Replace) -> Attempt:
-        """Sign a nonce again: what its own signed bytes do, as they are read back, or nothing. Raises: JournalError."""
+        """Sign a nonce again: the call of its own signed bytes, as they are read back, or a cancellation. Raises: JournalError."""
         signed, fees = read_bound(bound, self._signer, self._chain_id), replacement.fees
         if not replacement.cancels:
             more = msgspec.structs.replace(signed, max_fee_wei=fees.max_fee_wei, tip_wei=fees.tip_wei)
@@ -35,7 +35,7 @@ class Signing:
         return sign_cancellation(self._signer, self._chain_id, bound.nonce, fees)
 
     def checked(self, bound: NonceBound, transaction_hash: Hash) -> Attempt:
-        """Return an attempt as it is kept, once all bytes of its nonce were read back. Raises: JournalError."""
+        """Return an attempt as the journal keeps it, once all bytes of its nonce were read back. Raises: JournalError."""
         read_bound(bound, self._signer, self._chain_id)
         (attempt,) = (each for each in bound.attempts if each.transaction_hash == transaction_hash)
         return attempt

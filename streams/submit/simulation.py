@@ -24,7 +24,7 @@ _LONGEST_REASON = 200
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction did to its owner."""
+    """What a simulated transaction did to its owner's balances."""
 
     gas_used: int
     deltas: Mapping[Address, RawAmount]
@@ -38,7 +38,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """To each further question, before and after; nothing where it reverts."""
 
     def moved(self, wrapped_native: Address) -> dict[Address, int]:
-        """List what the owner has more or less of; the native coin and its wrapping count as one."""
+        """List by how much each balance of the owner changes; the native coin and its wrapped token count as one."""
         net: dict[Address, int] = {}
         for token, delta in self.deltas.items():
             name = wrapped_native if token == NATIVE else token
@@ -57,7 +57,7 @@ async def simulate(
     block_s: Seconds,
     questions: Sequence[StateQuestion] = (),
 ) -> Effect:
-    """Run an intent in the block after the head. Raises: Refusal where it fails, NodeError."""
+    """Simulate an intent in the block after the head. Raises: Refusal where it fails, NodeError."""
     before_us = [bound.intent for bound in account.waiting() if not is_cancelling(bound)]
     held = tuple(dict.fromkeys((*tokens, *(minimum.token for minimum in intent.minimums), NATIVE)))
     read = _read(intent.owner, held, questions, multicall)
@@ -78,7 +78,7 @@ async def simulate(
 
 
 def check_minimums(intent: SubmitTransaction, effect: Effect) -> None:
-    """Hold what the owner would get against what the plan counts on. Raises: Refusal."""
+    """Compare what the owner would get with the minimums of the plan. Raises: Refusal."""
     for minimum in intent.minimums:
         found = effect.deltas[minimum.token]
         if found < minimum.delta:
@@ -86,7 +86,7 @@ def check_minimums(intent: SubmitTransaction, effect: Effect) -> None:
 
 
 def revert_reason(call: SimulatedCall) -> str:
-    """Read why a call failed, as far as it says."""
+    """Read from its return data why a call failed."""
     said = call.returned
     with suppress(CalldataError):
         (text,) = _ERROR.decode(said)
@@ -122,7 +122,7 @@ def _balance(owner: Address, token: Address, multicall: Address) -> Ask:
 def _balances(
     held: Sequence[Address], questions: Sequence[StateQuestion], read: SimulatedCall
 ) -> tuple[dict[Address, RawAmount], list[bytes]]:
-    """Read the balances, and the further answers behind them."""
+    """Read the balances, and the further answers after them."""
     if not read.succeeded:
         raise Refusal("simulation", f"balances cannot be read: {revert_reason(read)}")
     answers = [answer for _, answer in zip((*held, *questions), aggregated(read.returned), strict=True)]

@@ -29,7 +29,7 @@ async def begin(
     shards: Iterable[ShardId],
     new: bool,
 ) -> None:
-    """Fill an empty journal. What was commanded before is passed over, where the account has been used.
+    """Initialise an empty journal. Where the account has been used, earlier intents are skipped.
 
     Raises: MemoryLostError where that needs an operator's word.
     """
@@ -48,14 +48,14 @@ async def begin(
 
 
 def has_begun(signer: Address, next_nonce: int) -> SettingsError:
-    """Report that a word which is meant for once was said again."""
+    """Warn that an option meant for the first start was given again."""
     return SettingsError(
         f"--new-signer: {signer} has a journal already, and signs nonce {next_nonce} next: leave it out"
     )
 
 
 async def at_end(inbox: Inbox, cursor: IntentsRead) -> IntentsRead:
-    """Move a cursor to its partition's end: what lies before it is passed over, and nothing is said of it."""
+    """Move a cursor to its partition's end: the records before it are skipped without a report."""
     last = (await inbox.passed(cursor.shard, None)).last
     if last is None:
         return IntentsRead(signer=cursor.signer, shard=cursor.shard, next_offset=Offset(0))
@@ -66,7 +66,7 @@ async def at_end(inbox: Inbox, cursor: IntentsRead) -> IntentsRead:
 
 
 async def skip(writer: JournalWriter, inbox: Inbox, *, signer: Address, shards: Iterable[ShardId]) -> None:
-    """Move every cursor to its partition's end, and drop those of partitions that are gone."""
+    """Move every cursor to its partition's end, and drop those of partitions that no longer exist."""
     there = list(shards)
     for shard in there:
         nothing = IntentsRead(signer=signer, shard=shard, next_offset=Offset(0))
@@ -75,7 +75,7 @@ async def skip(writer: JournalWriter, inbox: Inbox, *, signer: Address, shards: 
 
 
 async def check_cursors(writer: JournalWriter, inbox: Inbox, shards: Iterable[ShardId]) -> None:
-    """Check that `intents.v1` still is what the cursors were read from. Raises: JournalError naming the partition."""
+    """Check that `intents.v1` is still the topic that the cursors were made for. Raises: JournalError naming the partition."""
     cursors, there = writer.state.cursors, list(shards)
     if set(cursors) != set(there):
         raise JournalError(

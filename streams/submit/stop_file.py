@@ -18,7 +18,7 @@ def _say_nothing(problem: str) -> None:
 
 
 def stop_file_of(signer_file: Path, warn: Callable[[str], None] = _say_nothing) -> Path:
-    """Find where a signer's stop file is: where its file says, else beside it.
+    """Return the path of a signer's stop file: from its file, else beside it.
 
     Reads no more of the file than that: who must stop a signer cannot wait until its file is in order.
     """
@@ -33,7 +33,7 @@ def stop_file_of(signer_file: Path, warn: Callable[[str], None] = _say_nothing) 
 
 
 def local_stop(path: Path | None) -> Stop | None:
-    """Read a stop file. What is there in any form stops; only its absence, seen for certain, does not."""
+    """Return whether a stop file is there. It stops in any form, and also where its absence cannot be established."""
     if path is None:
         return None
     try:
@@ -56,7 +56,7 @@ def put_stop_file(path: Path, *, cancels: bool, reason: str) -> None:
 
 
 def remove_stop_file(path: Path) -> bool:
-    """Let a signer sign again; tell whether it was stopped. Raises: SettingsError if the file cannot be removed."""
+    """Remove the stop file, so that a signer signs again; return whether it was there. Raises: SettingsError if it cannot be removed."""
     try:
         path.unlink()
     except FileNotFoundError:

@@ -4,7 +4,7 @@ import msgspec
 
 
 class SubmitTiming(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of the wall; nothing of this reaches a transaction."""
+    """Intervals in seconds of wall time, none of which gets into a transaction."""
 
     poll_s: float = 0.25
     """Between two looks at the chain where nothing comes."""

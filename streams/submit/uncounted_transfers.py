@@ -10,7 +10,7 @@ _TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df52
 
 
 def refuse_strange_transfers(owner: Address, effect: Effect, venue: VenueTerms) -> None:
-    """Let nothing leave the owner but the tokens whose balances are compared, and what the venue counts. Raises: Refusal."""
+    """Refuse transfers from the owner other than of compared tokens and of what the venue counts. Raises: Refusal."""
     from_owner = f"0x{owner.removeprefix('0x'):0>64}"
     for log in effect.logs:
         is_transfer = len(log.topics) > 2 and log.topics[0] == _TRANSFER_TOPIC and log.topics[1] == from_owner

@@ -21,7 +21,7 @@ class Unsigned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def transaction_of(call: Call, *, chain_id: ChainId, nonce: int, max_fee_wei: Wei, tip_wei: Wei) -> Unsigned:
-    """Make the transaction that carries out an intent's call."""
+    """Make the unsigned transaction of an intent's call."""
     return Unsigned(
         chain_id=chain_id,
         nonce=nonce,
@@ -35,7 +35,7 @@ def transaction_of(call: Call, *, chain_id: ChainId, nonce: int, max_fee_wei: We
 
 
 class SignedBytes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node takes, and the hash by which it is known."""
+    """Signed bytes as a node accepts them, with the transaction's hash."""
 
     transaction_hash: Hash
     raw: str

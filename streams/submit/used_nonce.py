@@ -18,18 +18,18 @@ _DYNAMIC_FEE = 2
 
 
 class UsedNonce(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction in a block, and the bytes that the account's key has signed."""
+    """A mined transaction, with the bytes that the account's key has signed."""
 
     transaction: Unsigned
     signed: SignedBytes
 
     def cancels(self, signer: Address) -> bool:
-        """Return whether nothing came of it but a used nonce: paid to the signer itself, nothing, without data."""
+        """Return whether the transaction only used its nonce: a transfer of nothing to the signer itself, without data."""
         told = self.transaction
         return told.to == signer and told.data == "0x" and not told.value_wei
 
     def attempt(self, at_block: BlockNumber) -> Attempt:
-        """Take it for one of our own attempts at its nonce, which is not a call of an intent's."""
+        """Convert it into an attempt at its nonce which is no call of an intent."""
         return Attempt(
             transaction_hash=self.signed.transaction_hash,
             raw=self.signed.raw,
@@ -98,7 +98,7 @@ async def _count(rpc: Rpc, signer: Address, number: int) -> int:
 
 
 def _proven(found: _Transaction, signer: Address) -> UsedNonce | None:
-    """Put the signed bytes together again and take the node's word for nothing in them. Raises: NodeError."""
+    """Build the signed bytes from a node's answer, and prove them by hash and signature. Raises: NodeError."""
     if quantity(found.type) != _DYNAMIC_FEE or found.to is None or found.access_list:
         return None
     numbers = (

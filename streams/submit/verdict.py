@@ -7,22 +7,22 @@ from pipeline.messages.outcomes import RefusalReason
 
 
 class Refusal(Exception):  # noqa: N818 - an answer to an intent, not an error of ours
-    """An intent is not carried out, now or later."""
+    """Raised where an intent is not carried out, now or later."""
 
     def __init__(self, reason: RefusalReason, detail: str) -> None:
-        """Take a reason that programs read and a sentence that people read."""
+        """Set a reason for programs and a sentence for people."""
         super().__init__(f"{reason}: {detail}")
         self.reason: RefusalReason = reason
         self.detail = detail
 
 
 class NotYet(Exception):  # noqa: N818 - an answer too
-    """It cannot be judged on this head: the node is behind, or the chain does not move."""
+    """Raised where an intent cannot be judged at this head: the node is behind, or the chain does not move."""
 
 
 @contextmanager
 def as_the_market_stands(*, is_at_its_block: bool) -> Iterator[None]:
-    """Lay a broken limit on the market where the head is above the plan's block: price, depth or means have moved since.
+    """Attribute a broken limit to the market where the head is above the plan's block: price, depth or means have moved since.
 
     A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.
     """

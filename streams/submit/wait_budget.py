@@ -9,14 +9,14 @@ _RECOVERS_IN = 10
 
 
 class WaitBudget:
-    """Seconds that each partition may still be held up: few at once, and few in a long time.
+    """Limits in seconds how long each partition may still be held up: briefly at once, and briefly over a long time.
 
     What waits at the head of a queue holds up everything behind it. Each wait alone is bounded; anybody may write one
     after the other, so all of them together are bounded as well.
     """
 
     def __init__(self, most_s: float, clock: Callable[[], float]) -> None:
-        """Allow a partition to be held up for `most_s` altogether."""
+        """Allow each partition to be held up for `most_s` in total."""
         self._most_s = most_s
         self._clock = clock
         self._used_s: dict[ShardId, float] = {}
@@ -24,13 +24,13 @@ class WaitBudget:
         self._holding: set[ShardId] = set()
 
     def is_spent(self, shard: ShardId) -> bool:
-        """Note that a partition is held up now; tell whether it has been for long enough."""
+        """Record that a partition is held up now; return whether it has been for too long."""
         self._count(shard)
         self._holding.add(shard)
         return self._used_s[shard] >= self._most_s
 
     def release(self, shard: ShardId) -> None:
-        """Note that a partition goes on."""
+        """Record that a partition continues."""
         if shard in self._holding:
             self._count(shard)
             self._holding.discard(shard)

@@ -21,14 +21,14 @@ _FOR: dict[SendKind, str] = {
 
 
 class Waits:
-    """What each nonce waits for, and when that was last said. Time is the chain's."""
+    """What each nonce waits for, and when that was last reported. Times are the chain's."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Start without waits."""
         self._said: dict[int, tuple[SendKind, Seconds]] = {}
 
     def note(self, nonce: int, outcome: SendOutcome, head: BlockRef) -> None:
-        """Describe what a nonce waits for, unless the same was said within a minute."""
+        """Describe what a nonce waits for, unless the same was reported within a minute."""
         kind, said_at_s = self._said.get(nonce, (None, Seconds(0)))
         if kind == outcome.kind and head.timestamp_s - said_at_s < _SAY_AGAIN_S:
             return

@@ -32,7 +32,7 @@ _LOOK_S = 0.2
 
 
 class Reached(NamedTuple):
-    """How far the shards with books have come."""
+    """How far the shards that have books have come."""
 
     lowest: BlockNumber | None
     """The lowest of their heads; None while one has none."""
@@ -55,7 +55,7 @@ async def run_backfill(
     rpc_limits: Sequence[RateLimit] = (),
     timing: Timing | None = None,
 ) -> dict[ShardId, str]:
-    """Bring every shard with books up with the chain, and return why a shard is not, by its number: it is halted.
+    """Bring every shard that has books to the chain's head, and return for each halted shard, by number, why it halted.
 
     Raises: SettingsError where it cannot begin so, FencedError once another watcher has taken over, InfrastructureError.
     """
@@ -88,7 +88,7 @@ async def run_backfill(
 
 
 async def _check_beginning(node: Node, followers: Sequence[Follower], first_block: BlockNumber) -> None:
-    """Make sure that there is something to begin with, and that it can begin there. Raises: SettingsError, NodeError."""
+    """Check that there are books, and that the node has the first block. Raises: SettingsError, NodeError."""
     if not any(policies(follower.tables) for follower in followers):
         raise SettingsError("no book is kept on this chain: `evenkeel apply` a portfolio first")
     beginning = [follower for follower in followers if follower.tables.head is None]

@@ -34,7 +34,7 @@ async def blocks_seen(
     multicall: Address,
     told: LoggedNatives | None = None,
 ) -> list[BlockSeen]:
-    """Make records of blocks, as far as what the shard follows now can tell: those after may want reads first.
+    """Make the records of blocks up to the first that changes what the shard follows: later ones may need reads first.
 
     Of coin balances they tell only what has changed since those that were `told`; all of them now and then, and where that is not known.
 
@@ -77,7 +77,7 @@ async def blocks_seen(
 
 
 async def _with_bodies(node: Node, blocks: Sequence[Block], mine: LogFilter) -> list[tuple[Block, Body]]:
-    """Add what happened in blocks that were fetched without it, where it may concern the shard by what it follows now.
+    """Add logs and receipts to blocks that were fetched without them, where they may concern the shard.
 
     Raises: NodeError, BlockUnknownError where one of the blocks has left the chain.
     """
@@ -94,7 +94,7 @@ async def _with_bodies(node: Node, blocks: Sequence[Block], mine: LogFilter) -> 
 
 
 def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
-    """List (owner, token, spender) of every book that may act: what is granted must be taken back."""
+    """List (owner, token, spender) of every book that may act: allowances that may have to be revoked."""
     return [
         (policy.owner, token, spender)
         for policy in policies(tables)
@@ -107,7 +107,7 @@ def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
 async def allowances_at(
     reader: ContractReader, granted: Sequence[tuple[Address, Address, Address]]
 ) -> tuple[AllowanceRead, ...]:
-    """Return what spenders may take after a block; what the node cannot tell is left out."""
+    """Read the allowances of spenders after a block; what the node cannot answer is left out."""
     try:
         amounts = await read_allowances(reader, granted) if granted else []
     except StateGoneError:
@@ -125,7 +125,7 @@ def feeds_of(tables: Tables) -> list[Address]:
 
 
 async def answers_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[FeedRead, ...]:
-    """Return what price feeds answer after a block; what the node cannot tell is left out."""
+    """Read the answers of price feeds after a block; what the node cannot answer is left out."""
     try:
         answers = await read_feeds(reader, feeds) if feeds else []
     except StateGoneError:
@@ -134,7 +134,7 @@ async def answers_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[
 
 
 async def uptime_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[UptimeRead, ...]:
-    """Return whether sequencers were up after a block; what the node or the feed cannot tell is left out."""
+    """Read whether sequencers were up after a block; what the node or the feed cannot answer is left out."""
     try:
         answers = await read_uptime(reader, feeds) if feeds else []
     except StateGoneError:
@@ -145,7 +145,7 @@ async def uptime_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[U
 async def _native_balances(
     node: Node, accounts: Sequence[Address], block: Block
 ) -> tuple[NativeBalance, ...]:
-    """Return what the books' accounts had after a block; what the node cannot tell is left out."""
+    """Read the native balances of the books' accounts after a block; what the node cannot answer is left out."""
     known = dict(block.native_wei)
     unasked = [account for account in accounts if account not in known]
     if unasked:

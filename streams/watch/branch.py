@@ -22,10 +22,10 @@ _ASKED_AT_ONCE = 16
 
 
 class Branch:
-    """Watches over one shard's head: is it still of the node's chain."""
+    """Checks whether one shard's head is still on the node's chain."""
 
     def __init__(self, node: Node, *, timing: Timing, clock: Callable[[], float]) -> None:
-        """Have seen no other branch yet."""
+        """Start without having seen another branch."""
         self._node = node
         self._timing = timing
         self._clock = clock
@@ -40,7 +40,7 @@ class Branch:
         return theirs is not None and theirs.block.hash == head.hash
 
     async def revert(self, tables: Tables, newest: Header, term: Term) -> BlocksReverted | None:
-        """Describe how far the shard must go back; None where the node shows no other block at a known height.
+        """Find how far the shard must go back; None where the node shows no other block at a height that both have.
 
         Where the node shows another block in place of one that the shard holds for final, and goes on showing it for a
         while, the event names that block, which halts the shard.
@@ -57,7 +57,7 @@ class Branch:
         return BlocksReverted(term=term, to=to, reverted=gone)
 
     async def _last_common(self, tables: Tables, head: BlockRef, newest: Header) -> BlockRef | None:
-        """Walk down from the node's newest height to the first block that both have; None: no other branch is shown."""
+        """Search down from the node's newest height for the first block that both have; None where the node shows no other branch."""
         known = _known_heights(tables, head, newest)
         theirs: Header | None = None
         for start in range(0, len(known), _ASKED_AT_ONCE):
@@ -84,7 +84,7 @@ class Branch:
 
 
 def _known_heights(tables: Tables, head: BlockRef, newest: Header) -> list[BlockNumber]:
-    """List the heights of which both the shard and the node have a block, downwards."""
+    """List the heights at which both the shard and the node have a block, highest first."""
     known = []
     number = min(head.number, newest.block.number)
     while number >= 0 and _our_hash(tables, head, number) is not None:
@@ -98,7 +98,7 @@ def _our_hash(tables: Tables, head: BlockRef, number: BlockNumber) -> Hash | Non
 
 
 async def _before_the_beginning(node: Node, lowest: BlockRef) -> BlockRef | None:
-    """Find the block below all that the shard has ever known: it begins again from there. Raises: InfrastructureError."""
+    """Return the block below all that the shard has followed: it must begin again from there. Raises: InfrastructureError."""
     if lowest.number == 0:
         raise InfrastructureError(
             "the node's chain has no block in common with the shard's: is it another chain?"

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class Late(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest block is older than a block of the chain ever is."""
+    """The newest block is older than this chain's newest block should ever be."""
 
     behind_s: Seconds
     """Its age by this machine's clock, when that was first too much."""
@@ -22,15 +22,15 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClockLag:
-    """Holds the newest block's time against this machine's clock. It is late beyond a bound, and no longer so below half of it."""
+    """Compares the newest block's time with this machine's clock. It is late beyond a bound, and no longer late below half of it."""
 
     def __init__(self, node: Node, bound_s: Seconds | None, *, wall: Callable[[], float] = time.time) -> None:
-        """Take how old a chain's newest block may be; None: that is not known, and nothing is said."""
+        """Set how old the newest block of the chain may be; None: unknown, and nothing is reported."""
         self._node, self._bound_s, self._wall = node, bound_s, wall
         self.late: Late | None = None
 
     async def look(self, newest: Header) -> None:
-        """Take note of the newest block. Raises: NodeError where the node does not say what it is."""
+        """Compare the newest block with the clock. Raises: NodeError where the node does not answer."""
         if self._bound_s is None:
             return
         behind_s = Seconds(int(self._wall()) - newest.block.timestamp_s)

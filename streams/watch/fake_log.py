@@ -17,11 +17,11 @@ Death = Literal["before", "within", "after"]
 
 
 class CrashError(InfrastructureError):
-    """The process is dead: what it does from here on does not happen."""
+    """Raised in a process that has crashed: nothing that it does from here on happens."""
 
 
 class FakeWatchBroker:
-    """What survives the watchers."""
+    """The broker's data, which outlive the watchers."""
 
     def __init__(self, partitions: int) -> None:
         """Begin with empty logs."""
@@ -30,29 +30,29 @@ class FakeWatchBroker:
         self.grown = asyncio.Condition()
 
     async def append(self, shard: int, payloads: Sequence[bytes]) -> Offset:
-        """Append as anybody may: the command line, an operator, a forger."""
+        """Append a record as any other writer would: the command line, an operator, a forger."""
         async with self.grown:
             self.logs[shard] += payloads
             self.grown.notify_all()
         return Offset(len(self.logs[shard]) - 1)
 
     def commit(self, shard: int, entries: Mapping[str, Value], cursor: Offset) -> None:
-        """Let a worker commit."""
+        """Commit the worker's state."""
         whole = {**entries, keys.CURSOR: Cursor(offset=cursor)}
         self._state[shard] = {key: encode_entry(value) for key, value in whole.items()}
 
     def state(self, shard: int) -> Mapping[str, Value]:
-        """Return what was committed, of what routing needs."""
+        """Return the committed entries that routing needs."""
         needed = routing_families()
         kept = {key: raw for key, raw in self._state[shard].items() if keys.family(key) in needed}
         return {key: routing_only(decode_entry(key, raw)) for key, raw in kept.items()}
 
 
 class FakeEventLog:
-    """`event_log.EventLog`, of one watcher."""
+    """`event_log.EventLog` for one watcher, in memory."""
 
     def __init__(self, broker: FakeWatchBroker, *, dies_at: tuple[int, Death] | None = None) -> None:
-        """Die at the n-th append, if so told."""
+        """Crash at the n-th append, where n is given."""
         self._broker = broker
         self._dies_at = dies_at
         self._appends = 0
@@ -65,23 +65,23 @@ class FakeEventLog:
         return self._broker.state(shard)
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
-        """Return the first offset that is kept, and the one after the last."""
+        """Return the offset of the first record kept, and the one after the last."""
         self._live()
         return Offset(0), Offset(len(self._broker.logs[shard]))
 
     async def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[EventRecord]:
-        """Read what lies between two offsets, the second excluded."""
+        """Read the records from an offset up to before another."""
         for offset in range(start, end):
             await asyncio.sleep(0)
             self._live()
             yield EventRecord(Offset(offset), self._broker.logs[shard][offset])
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
-        """Begin to read every shard on from an offset; `read` gives what comes."""
+        """Start reading every shard from an offset; `read` returns the records."""
         self._taken = dict(starts)
 
     async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[EventRecord]:
-        """Take what has come since the last time; given an offset, wait until that has."""
+        """Return the records that have arrived since the last call; given an offset, wait for the record there."""
         self._live()
         async with self._broker.grown:
             await self._broker.grown.wait_for(
@@ -92,7 +92,7 @@ class FakeEventLog:
         return [EventRecord(Offset(offset), log[offset]) for offset in range(start, len(log))]
 
     async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
-        """Append records in order and wait for the broker's word. Returns the last one's offset."""
+        """Append records in order and wait until the broker confirms them. Returns the last one's offset."""
         self._live()
         self._appends += 1
         death = self._dies_at[1] if self._dies_at and self._dies_at[0] == self._appends else None
@@ -105,7 +105,7 @@ class FakeEventLog:
         return last
 
     async def close(self) -> None:
-        """Let go of nothing."""
+        """Do nothing: there is no connection."""
 
     def _live(self) -> None:
         if self._dead:

@@ -31,10 +31,10 @@ NO_TERM = Term(0)
 
 
 class Follower:
-    """The fold of one shard's log."""
+    """The state that follows from one shard's log."""
 
     def __init__(self, shard: ShardId) -> None:
-        """Know nothing yet: `load` says where to begin."""
+        """Start empty: `load` sets where to begin."""
         self.shard = shard
         self.tables = Tables()
         self.next_offset = Offset(0)
@@ -51,7 +51,7 @@ class Follower:
         """Where the present writer began, if that was read."""
 
     async def load(self, event_log: WatchLog) -> None:
-        """Take what the worker has committed and fold the log from there to its end.
+        """Load what the worker has committed and fold the log from there to its end.
 
         Raises: InfrastructureError if the log no longer reaches back to what was committed.
         """
@@ -66,7 +66,7 @@ class Follower:
         await self.go_on(event_log)
 
     async def go_on(self, event_log: WatchLog) -> bool:
-        """Go on behind a record that halts, once an operator has wanted it passed over. Raises: InfrastructureError."""
+        """Continue behind a record that halted the shard, once an operator has asked to skip it. Raises: InfrastructureError."""
         before = self.halted
         while self._unread is not None and self._words.on(*self._unread) is not None:
             log.warning("goes on: an operator has passed the record over", shard=self.shard, why=self.halted)
@@ -77,7 +77,7 @@ class Follower:
         return before is not None and self.halted is None
 
     def take(self, record: EventRecord) -> None:
-        """Take one record in; those before the next expected are known already, those behind a halt are only looked through."""
+        """Fold one record; records before the next expected offset are ignored, those behind a halt are only searched for a skip request."""
         if record.offset < self.next_offset:
             return
         if self._unread is not None:
@@ -125,7 +125,7 @@ class Follower:
         )
 
     def check_writer(self, term: Term, marker: Offset) -> None:
-        """Make sure that the records of the watcher that began here still count. Raises: FencedError.
+        """Check that the records of the watcher that began here still count. Raises: FencedError.
 
         Behind a halt nobody can tell, and nothing is written.
         """

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class HeadPoller:
-    """Asks the node for its newest block, again and again."""
+    """Asks the node for its newest block at intervals."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class HeadPoller:
         lag: ClockLag,
         hints: HeadHints | None = None,
     ) -> None:
-        """Nothing was seen yet."""
+        """Start without having seen a block."""
         self._lag, self._hints = lag, hints
         self._node = node
         self._chain_id = chain_id
@@ -43,17 +43,17 @@ class HeadPoller:
         self._looked = asyncio.Condition()
 
     def view(self) -> ChainSeen:
-        """Return what was seen last."""
+        """Return the newest block seen."""
         return ChainSeen(newest=self._newest, trouble=self._trouble, late=self._lag.late)
 
     async def after(self, rounds: int) -> int:
-        """Wait until the node was asked more often than that. Returns how often it was."""
+        """Wait until the node was asked more than this many times. Returns how many times it was."""
         async with self._looked:
             await self._looked.wait_for(lambda: self._rounds > rounds)
             return self._rounds
 
     async def on_and_on(self) -> None:
-        """Look until cancelled. Raises: SettingsError if the node follows another chain."""
+        """Poll until cancelled. Raises: SettingsError if the node follows another chain."""
         failures = 0
         while True:
             try:
@@ -73,7 +73,7 @@ class HeadPoller:
             await self._pause(failures)
 
     async def _pause(self, failures: int) -> None:
-        """Wait until the next look: where word of blocks comes, for that, or for longer than without."""
+        """Wait until the next poll: longer where the node announces new blocks, which end the wait."""
         if failures:
             await asyncio.sleep(retry_delay_s(self._timing, failures - 1))
         elif self._hints is not None and self._hints.is_heard:

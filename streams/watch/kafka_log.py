@@ -31,10 +31,10 @@ _BUFFERED_BYTES = 64 * 1024 * 1024
 
 
 class KafkaLog:
-    """`event_log.EventLog` on a broker."""
+    """`event_log.EventLog` over Kafka."""
 
     def __init__(self, kafka: KafkaAccess, chain_id: ChainId, *, timeout_s: float) -> None:
-        """Connect in `start`."""
+        """Prepare; `start` connects."""
         self._kafka = kafka
         self._events = EVENTS.on(chain_id)
         self._states = STATE.on(chain_id)
@@ -53,7 +53,7 @@ class KafkaLog:
             await started(self._producer, self._kafka, writes=self._events)
 
     async def state(self, shard: ShardId) -> Mapping[str, Value]:
-        """Read the entries that routing needs, as the worker has committed them. Raises: StateLostError."""
+        """Read the committed entries that routing needs. Raises: StateLostError."""
         async with self._committed() as reader:
             (states,) = await reader.shards(self._states, [shard])
             begins_at, _ = (await reader.bounds([states]))[states]
@@ -65,14 +65,14 @@ class KafkaLog:
         return {key: routing_only(value) for key, value in found.items()}
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
-        """Return the first offset that is kept, and the one after the last."""
+        """Return the offset of the first record kept, and the one after the last."""
         async with self._committed() as reader:
             (events,) = await reader.shards(self._events, [shard])
             first, end = (await reader.bounds([events]))[events]
         return Offset(first), Offset(end)
 
     async def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[EventRecord]:
-        """Read what lies between two offsets, the second excluded. Raises: EventLogError where a record is missing."""
+        """Read the records from an offset up to before another. Raises: EventLogError where a record is missing."""
         partition, expected = TopicPartition(self._events, shard), start
         async with self._committed() as reader:
             async for record in reader.read_between(partition, start, end):
@@ -90,19 +90,19 @@ class KafkaLog:
                 yield EventRecord(Offset(end - 1), None)
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
-        """Begin to read every shard on from an offset; `read` gives what comes."""
+        """Start reading every shard from an offset; `read` returns the records."""
         self._tail = _Tail(self._kafka, self._events, starts)
         await self._tail.start(self._timeout_s)
 
     async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[EventRecord]:
-        """Take what has come since the last time; given an offset, wait until that has."""
+        """Return the records that have arrived since the last call; given an offset, wait for the record there."""
         assert self._tail is not None
         what = f"read shard {shard} back (an open transaction of somebody else's holds readers up)"
         async with _bounded(what, self._timeout_s, self._kafka):
             return await self._tail.take(shard, through)
 
     async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
-        """Append records in order and wait for the broker's word. Returns the last one's offset."""
+        """Append records in order and wait until the broker confirms them. Returns the last one's offset."""
         async with _bounded(f"append to shard {shard}", self._timeout_s, self._kafka):
             sent = [
                 await self._producer.send(self._events, value=payload, partition=shard)
@@ -112,7 +112,7 @@ class KafkaLog:
         return Offset(placed[-1].offset)
 
     async def close(self) -> None:
-        """Let go of connections, whatever state they are in."""
+        """Close the connections, whatever state they are in."""
         closing = [self._open.aclose()]
         if self._tail is not None:
             closing.append(self._tail.close())
@@ -128,7 +128,7 @@ class KafkaLog:
 
 
 class _Tail:
-    """Reads all shards on and on; what was read waits to be taken."""
+    """Reads all shards without end; records wait here until they are taken."""
 
     def __init__(self, kafka: KafkaAccess, topic: str, starts: Mapping[ShardId, Offset]) -> None:
         self._kafka = kafka
@@ -196,7 +196,7 @@ class _Tail:
             await asyncio.shield(self._wake())
 
     async def _check_gaps(self, partition: TopicPartition, records: Sequence[Any]) -> None:
-        """Make sure that nothing is missing before each of these records. Raises: EventLogError."""
+        """Check that no record is missing before each of these. Raises: EventLogError."""
         expected = self._reached[partition.partition] + 1
         for record in records:
             if record.offset > expected:
@@ -231,7 +231,7 @@ def _tell(partition: TopicPartition, first: int, passed: GapContents) -> None:
 
 @asynccontextmanager
 async def _bounded(what: str, timeout_s: float, kafka: KafkaAccess) -> AsyncIterator[None]:
-    """Bound a wait, and say in one line what could not be done. Raises: InfrastructureError, AccessError."""
+    """Limit how long a call may take, and describe in one line what failed. Raises: InfrastructureError, AccessError."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
@@ -245,7 +245,7 @@ async def _bounded(what: str, timeout_s: float, kafka: KafkaAccess) -> AsyncIter
 
 
 async def _give_up_after(closing: Any, timeout_s: float) -> None:
-    """Close what may hang; the process ends anyway."""
+    """Stop waiting for a close that may hang; the process ends anyway."""
     task = asyncio.ensure_future(closing)
     await asyncio.wait([task], timeout=timeout_s)
     task.cancel()

@@ -12,15 +12,15 @@ from pipeline.units import Address, Hash
 
 
 class LoggedNatives:
-    """The native balances by the records up to a block."""
+    """The native balances that the records up to a block add up to."""
 
     def __init__(self, at: Hash | None = None, known: NativeSum | None = None) -> None:
-        """Know nothing, or the balances up to a block."""
+        """Start without balances, or with those up to a block."""
         self._at = at
         self._known = known or NativeSum()
 
     def after(self, event: BlockSeen) -> "LoggedNatives":
-        """Take a further block's record in."""
+        """Apply a further block's record."""
         told = [(each.account, each.amount_wei) for each in event.reads if isinstance(each, NativeBalance)]
         if event.native_checksum is UNSET:
             return LoggedNatives(event.block.hash, NativeSum(dict(told)))
@@ -29,14 +29,14 @@ class LoggedNatives:
         return LoggedNatives(event.block.hash, self._known.with_changes(told))
 
     def after_run(self, event: BlocksPassed) -> "LoggedNatives":
-        """Take blocks in that have changed no balance; what a record repeats of blocks taken in already changes nothing either."""
+        """Apply a run of blocks that changed no balance; balances that it repeats change nothing."""
         hashes = [event.parent_hash, *(block.hash for block in event.blocks)]
         return LoggedNatives(hashes[-1], self._known) if self._at in hashes else LoggedNatives()
 
     def changes(
         self, block: BlockRef, balances: Sequence[NativeBalance], accounts: Collection[Address]
     ) -> tuple[Sequence[NativeBalance], str | UnsetType]:
-        """List the balances after a block that differ from those before it, with the checksum of all.
+        """List the balances that a block has changed, with the checksum of all balances after it.
 
         All of them, without a checksum, where those before are not known, or not all accounts are known at both blocks.
         """

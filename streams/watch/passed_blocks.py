@@ -12,7 +12,7 @@ _FEWEST = 8
 
 
 def in_runs(events: Sequence[BlockSeen]) -> Iterator[BlockSeen | BlocksPassed]:
-    """Return records of blocks that follow one on another, with one for each run of blocks in which nothing happened and all reads are the same."""
+    """Join each run of consecutive blocks in which nothing happened and all reads are the same into one record."""
     run: list[BlockSeen] = []
     for event in events:
         if run and not _is_alike(run[0], event):
@@ -32,7 +32,7 @@ def _is_alike(first: BlockSeen, event: BlockSeen) -> bool:
 
 
 def _is_quiet(event: BlockSeen) -> bool:
-    """Return whether a block has neither logs nor receipts for the shard, and has changed no coin balance."""
+    """Return whether a block has neither logs nor receipts for the shard, and has changed no native balance."""
     changes_coin = any(isinstance(each, NativeBalance) for each in event.reads)
     return not (event.logs or event.receipts or changes_coin or event.native_checksum is UNSET)
 

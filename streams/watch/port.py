@@ -20,37 +20,37 @@ class EventRecord(NamedTuple):
 
 
 class WatchLog(Protocol):
-    """The shards' logs, and what a worker has committed of each.
+    """The shards' logs, and the state that a worker has committed of each.
 
     Raises: InfrastructureError where the broker does not answer in time or refuses; the process must end.
     """
 
     async def state(self, shard: ShardId) -> Mapping[str, Value]:
-        """Read the entries that routing needs, as the worker has committed them."""
+        """Read the committed entries that routing needs."""
         ...
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
-        """Return the first offset that is kept, and the one after the last."""
+        """Return the offset of the first record kept, and the one after the last."""
         ...
 
     def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[EventRecord]:
-        """Read what lies between two offsets, the second excluded."""
+        """Read the records from an offset up to before another."""
         ...
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
-        """Begin to read every shard on from an offset; `read` gives what comes."""
+        """Start reading every shard from an offset; `read` returns the records."""
         ...
 
     async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[EventRecord]:
-        """Take what has come since the last time; given an offset, wait until that has."""
+        """Return the records that have arrived since the last call; given an offset, wait for the record there."""
         ...
 
     async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
-        """Append records in order and wait for the broker's word. Returns the last one's offset."""
+        """Append records in order and wait until the broker confirms them. Returns the last one's offset."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
@@ -72,12 +72,12 @@ ROUTING = keys.families(
 
 
 def routing_families() -> frozenset[str]:
-    """List the families of entries that say what a shard follows, those that its venues bring included."""
+    """List the families of entries that say what a shard follows, including those of its venues."""
     return ROUTING | routing_kinds()
 
 
 def routing_only(value: Value) -> Value:
-    """Take out of a frame what routing does not need: that is most of it."""
+    """Remove from a frame what routing does not need, which is most of it."""
     if not isinstance(value, Frame):
         return value
     needed = routing_families()

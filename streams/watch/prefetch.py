@@ -30,7 +30,7 @@ _BODY_COUNTS = 66
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A block with what happened in it, and what the asked accounts had after it."""
+    """A block with its logs and receipts, and what the requested accounts had after it."""
 
     header: Header
     body: Body | None
@@ -41,7 +41,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class _Chunk(msgspec.Struct, eq=False):
-    """Blocks on their way, from one height to before another; there may be fewer of them."""
+    """Blocks that are being fetched, from one height up to before another; fewer may arrive."""
 
     first: BlockNumber
     end: BlockNumber
@@ -51,13 +51,13 @@ class _Chunk(msgspec.Struct, eq=False):
 
 
 class Prefetch:
-    """Gives blocks that follow on a head; several shards ask for the same ones.
+    """Fetches the blocks behind a head ahead of time; several shards ask for the same ones.
 
     The number of blocks in a chunk is doubled while few of them concern any shard, and halved where many do or the node has trouble.
     """
 
     def __init__(self, node: Node) -> None:
-        """Fetch nothing yet."""
+        """Start without fetching anything."""
         self._node = node
         self._accounts: frozenset[Address] = frozenset()
         self._filters: dict[ShardId, LogFilter] = {}
@@ -67,17 +67,17 @@ class Prefetch:
         self._running: set[asyncio.Task[list[Block]]] = set()
 
     def ask_for(self, shard: ShardId, accounts: Iterable[Address], mine: LogFilter | None) -> None:
-        """Fetch the native balances of these accounts too, from the next chunk on, and what happened in blocks that concern a shard."""
+        """Fetch the native balances of these accounts too, from the next chunk on, and the bodies of blocks that concern a shard."""
         self._accounts |= frozenset(accounts)
         if mine is not None:
             self._filters[shard] = mine
 
     def forget(self, number: BlockNumber) -> None:
-        """Forget the blocks above a height: the branch has changed there."""
+        """Drop the blocks above a height: the branch has changed there."""
         self._chunks = [chunk for chunk in self._chunks if chunk.end <= number]
 
     async def after(self, head: BlockRef, newest: Header) -> list[Block]:
-        """Return some blocks that follow on a head without a gap; none where the next is of another branch.
+        """Return consecutive blocks behind a head; none where the next block is on another branch.
 
         Raises: NodeError.
         """
@@ -93,7 +93,7 @@ class Prefetch:
         return blocks
 
     async def close(self) -> None:
-        """Stop what is on its way."""
+        """Cancel the fetches under way."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -116,7 +116,7 @@ class Prefetch:
         return blocks
 
     def _fetch_ahead(self, start: BlockNumber, newest: Header) -> None:
-        """Begin the chunks that follow on the one that holds a block."""
+        """Start fetching the chunks behind the one that holds a block."""
         held = self._holding(start)
         next_first = start if held is None else held.end
         for _ in range(_CHUNKS_AHEAD):
@@ -129,7 +129,7 @@ class Prefetch:
         return next((chunk for chunk in self._chunks if chunk.first <= number < chunk.end), None)
 
     def _begin(self, number: BlockNumber, newest: Header) -> _Chunk | None:
-        """Fetch the chunk that holds a block, unless that is done or the block is not there yet."""
+        """Start fetching the chunk that holds a block, unless it was fetched or the block does not exist yet."""
         if number > newest.block.number:
             return None
         chunk = self._holding(number)
@@ -147,13 +147,13 @@ class Prefetch:
         return chunk
 
     def _let_go(self) -> None:
-        """Forget the chunks that were longest unused, as far as all weigh too much; never the one just asked for."""
+        """Drop the chunks unused for longest while all together exceed the memory bound; never the one just requested."""
         weight = sum(chunk.weight for chunk in self._chunks)
         while len(self._chunks) > _FEWEST_KEPT and weight > _BLOCKS_KEPT:
             weight -= self._chunks.pop(0).weight
 
     def _drop(self, number: BlockNumber) -> None:
-        """Forget a chunk; another shard may still wait for it, so it is not stopped."""
+        """Drop a chunk; its fetch goes on, since another shard may wait for it."""
         chunk = self._holding(number)
         if chunk is not None:
             self._chunks.remove(chunk)
@@ -169,7 +169,7 @@ class Prefetch:
         self._let_go()
 
     async def _fetch(self, first: BlockNumber, end: BlockNumber, newest: Header) -> list[Block]:
-        """Fetch the blocks from one height to before another, as far as the node has them and as many as may be kept."""
+        """Fetch the blocks from one height up to before another, as many as the node has and memory allows."""
         numbers = [BlockNumber(number) for number in range(first, end)]
         if numbers == [newest.block.number]:
             headers = [newest]
@@ -193,7 +193,7 @@ class Prefetch:
         return blocks
 
     def _wanted(self, headers: Sequence[Header], known: Sequence[AccountsAt]) -> list[Header]:
-        """List the blocks in which something may concern a shard; all of them where no shard has told what it follows."""
+        """List the blocks that may concern a shard; all of them where no shard has said what it follows."""
         tests = [QuietTest(mine) for mine in self._filters.values()]
         return [
             header
@@ -202,7 +202,7 @@ class Prefetch:
         ]
 
     def _adapt(self, blocks: int, wanted: int) -> None:
-        """Take more blocks into the next chunk, or fewer: as far as they have to be kept with what happened in them."""
+        """Make the next chunk longer or shorter, by how many of these blocks had to be kept with their bodies."""
         if wanted > _MOST_BODIES:
             self._blocks = max(_FIRST_BLOCKS, self._blocks // 2)
         elif blocks >= self._blocks and wanted <= _MOST_BODIES // 2:
@@ -215,13 +215,13 @@ def _from(start: BlockNumber, blocks: Sequence[Block]) -> list[Block]:
 
 
 def _is_stale(blocks: Sequence[Block], newest: Header) -> bool:
-    """Return whether the newest block is by now another than that which was fetched."""
+    """Return whether the newest block is no longer the one that was fetched."""
     same = [block for block in blocks if block.header.block.number == newest.block.number]
     return bool(same) and same[0].header.block.hash != newest.block.hash
 
 
 def _linked(head: BlockRef, blocks: Sequence[Block]) -> list[Block]:
-    """Cut off where a block is not the child of the one before: the branch changed while it was fetched."""
+    """Keep the blocks up to the first that is no child of the one before: the branch changed while they were fetched."""
     parent, linked = head.hash, []
     for block in blocks:
         if block.header.block.parent_hash != parent:

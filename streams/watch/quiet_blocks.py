@@ -17,7 +17,7 @@ _WORTH_ASKING = 8
 
 
 class AccountsAt(NamedTuple):
-    """What is known of accounts in a block."""
+    """What is known of accounts at a block."""
 
     native_wei: dict[Address, Wei | None]
     """What they have after it; None where the node no longer has the state."""
@@ -26,10 +26,10 @@ class AccountsAt(NamedTuple):
 
 
 class QuietTest:
-    """Tells of headers whether their blocks can hold a log or a receipt that concerns a shard."""
+    """Decides from headers whether their blocks can hold a log or a receipt that concerns a shard."""
 
     def __init__(self, mine: LogFilter) -> None:
-        """Take what a shard follows now."""
+        """Set what a shard follows now."""
         self._senders = mine.senders
         self._alternatives = [
             (_masks(words.addresses), None if words.topics is None else _masks(words.topics))
@@ -37,7 +37,7 @@ class QuietTest:
         ]
 
     def is_quiet(self, header: Header, silent: frozenset[Address]) -> bool:
-        """Return whether a block certainly holds nothing for the shard; where that cannot be told it may hold something."""
+        """Return whether a block certainly holds nothing for the shard; where that is unknown, it may hold something."""
         if not header.is_bloom_proven or (header.transactions and not self._senders <= silent):
             return False
         bloom = header.logs_bloom
@@ -50,7 +50,7 @@ class QuietTest:
 async def accounts_over(
     node: Node, accounts: Collection[Address], senders: Collection[Address], headers: Sequence[Header]
 ) -> list[AccountsAt]:
-    """Ask what accounts have after each of these blocks, which follow one on another, and in which of them senders sent nothing.
+    """Read what accounts have after each of consecutive blocks, and in which of them the senders sent nothing.
 
     An account without code that sent nothing from the first block to the last can have received coin, and have spent none: where it
     has the same before the first and after the last, it had that in between. Its balance is asked for at both ends only. The others'

@@ -31,7 +31,7 @@ _FAILED_ROUNDS = 3
 
 
 class _Failure(msgspec.Struct, frozen=True):
-    """A read that failed: what was recorded of it, how often in a row it failed, and from when it is tried again."""
+    """A failed read: its recorded reason, how many times in a row it failed, and when it is tried again."""
 
     recorded: str | None
     """The reason in the log; None where only the node had trouble."""
@@ -41,7 +41,7 @@ class _Failure(msgspec.Struct, frozen=True):
 
 
 class ReadScheduler:
-    """One shard's reads."""
+    """Schedules one shard's reads."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class ReadScheduler:
         clock: Callable[[], float],
         multicall: Address,
     ) -> None:
-        """Nothing was read yet."""
+        """Start without any read."""
         self._follower = follower
         self._node = node
         self._timing = timing
@@ -63,13 +63,13 @@ class ReadScheduler:
         self._checked_at: Hash | None = None
 
     def due(self, block: BlockRef) -> list[DueRead]:
-        """List what is to be read at a block: checks of the shard's head first, then what is wanted."""
+        """List what is to be read at a block: checks of the shard's head first, then wanted items."""
         return [*self._due_checks(), *self._due_wants(block)]
 
     async def read(
         self, block: BlockRef, wants: Sequence[DueRead], term: Term
     ) -> AsyncIterator[Observed | ObservationFailed]:
-        """Read, and give what is worth a record: a reason for which a contract cannot be read comes once.
+        """Read items, and return what is worth a record: the reason why a contract cannot be read is returned once.
 
         A node that fails is no such reason. After some rounds the reads are put off, so that blocks go on; what was
         wanted stays wanted, and its book declines meanwhile.
@@ -103,7 +103,7 @@ class ReadScheduler:
 
     # -------------------------------------------------------------- what failed
     async def _is_news(self, want: DueRead, failed: ObservationFailed) -> bool:
-        """Note a failure, unless it is the block that has gone: the branch is looked at next."""
+        """Record a failure, unless the block is gone: then the branch is checked next."""
         block = failed.block
         if await self._node.header(block.hash) is None:
             return False
@@ -112,13 +112,13 @@ class ReadScheduler:
         return want.why != "check" and self._note(failed)
 
     def _note(self, failed: ObservationFailed) -> bool:
-        """Report when to try again. Returns whether the reason is another than the one last recorded."""
+        """Set when to try again. Returns whether the reason differs from the one last recorded."""
         before = self._failures.get(failed.item)
         self._try_later(failed.item, failed.block, failed.reason)
         return before is None or before.recorded != failed.reason
 
     def _put_off(self, wants: Sequence[DueRead], block: BlockRef, error: str) -> None:
-        """Read these later: the node fails, which says nothing about them."""
+        """Postpone these reads: the node fails, which says nothing about the items."""
         shard = self._follower.shard
         for want in wants:
             self._try_later(want.item, block, None)
@@ -126,7 +126,7 @@ class ReadScheduler:
             log.warning("reads are put off", shard=shard, items=len(wants), first=wants[0].item, error=error)
 
     def _try_later(self, item: str, block: BlockRef, reason: str | None) -> None:
-        """Wait twice as long as the last time, in blocks and in seconds; a reason is one that was found in the chain."""
+        """Wait twice as long as last time, in blocks and in seconds, since the reason was found on the chain."""
         before = self._failures.get(item)
         tries = 1 if before is None else before.tries + 1
         self._failures[item] = _Failure(
@@ -140,7 +140,7 @@ class ReadScheduler:
 
     # -------------------------------------------------------------- what is due
     def _due_wants(self, block: BlockRef) -> list[DueRead]:
-        """Leave out what failed and is not to be tried again yet; forget what is wanted no more."""
+        """Leave out wanted items whose retry is not due yet; forget items that nobody wants any more."""
         wants = wanted(self._follower.tables)
         items = {want.item for want in wants}
         self._failures = {item: each for item, each in self._failures.items() if item in items}
@@ -155,7 +155,7 @@ class ReadScheduler:
         ]
 
     def _due_checks(self) -> list[DueRead]:
-        """List the pools, positions and balances to compare at this head, but for what is wanted there anyway."""
+        """List the pools, positions and balances to compare at this head, except those that are wanted there anyway."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
         if chain is None or head is None or head.number % chain.check_every_blocks:
@@ -169,13 +169,13 @@ class ReadScheduler:
 
 
 def _checked_items(tables: Tables) -> Iterator[str]:
-    """Name what is compared every `check_every_blocks`: what a fold of logs could get wrong without any log saying so."""
+    """Name the items compared with the chain every `check_every_blocks`: those that a missed log could make wrong."""
     for policy in policies(tables):
         for venue in venues_of(policy.chain):
             yield from venue.checked_items(tables, policy)
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:
-    """Leave out what was never read and what was just read here; a shard passes over what it has in quarantine."""
+    """Leave out items that were never read, or were just read here; the shard itself ignores those in quarantine."""
     route = tables.find(keys.route(item), Route)
     return route is not None and route.observed_at_block not in {None, head.number}

@@ -34,7 +34,7 @@ _REMIND_S = 600.0
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What all shards of a watch share."""
+    """What all shards of a watch share: the node, the log, the prefetched blocks."""
 
     node: Node
     event_log: WatchLog
@@ -50,7 +50,7 @@ class ShardWatch:
     """Keeps one shard's log up with the chain."""
 
     def __init__(self, follower: Follower, means: Means) -> None:
-        """Take a loaded follower; nothing but `take_over` may come first."""
+        """Take a loaded follower; `take_over` must be called first."""
         self.follower = follower
         self._node, self._event_log, self._prefetch = means.node, means.event_log, means.prefetch
         self._timing, self._multicall = means.timing, means.multicall
@@ -69,7 +69,7 @@ class ShardWatch:
 
     # -------------------------------------------------------------- the log
     async def take_over(self, term: Term, instance: str) -> None:
-        """Claim the shard and read back whether the claim holds; one that is halted later. Raises: FencedError."""
+        """Claim the shard and read back whether the claim holds; a halted shard is claimed later. Raises: FencedError."""
         self._term, self._instance = term, instance
         if self.follower.halted is not None:
             return
@@ -78,7 +78,7 @@ class ShardWatch:
         await self._read_back(self._marker)
 
     async def step(self, view: ChainSeen) -> bool:
-        """Do the next thing that is due. Returns whether the log has grown by it.
+        """Do the next thing that is due. Returns whether the log has grown.
 
         Raises: FencedError, NodeError, InfrastructureError.
         """
@@ -102,7 +102,7 @@ class ShardWatch:
         return await self._report_standstill(view)
 
     async def failed(self, error: NodeError, view: ChainSeen) -> None:
-        """Note that a step ended in an error of the node, and report a standstill that comes of it.
+        """Record that a step ended in an error of the node, and report a standstill that results from it.
 
         Raises: FencedError, InfrastructureError.
         """
@@ -118,7 +118,7 @@ class ShardWatch:
         self.follower.check_writer(self._term, self._marker)
 
     async def _append(self, events: Sequence[Event]) -> None:
-        """Append, and believe only what comes back."""
+        """Append records, and fold them only once they are read back."""
         payloads = [encode(event) for event in events]
         await self._read_back(await self._event_log.append(self.follower.shard, payloads))
 
@@ -141,7 +141,7 @@ class ShardWatch:
         return await self._go_back(newest)
 
     async def _first(self, newest: Header) -> BlockRef:
-        """Find the block at which a shard begins. Raises: NodeError where the node has none at that height yet."""
+        """Return the block at which a shard begins. Raises: NodeError where the node has no block at that height yet."""
         if self._first_block is None:
             return newest.block
         (header,) = await self._node.headers([self._first_block])
@@ -150,7 +150,7 @@ class ShardWatch:
         return header.block
 
     async def _read(self, block: BlockRef, wants: Sequence[DueRead]) -> bool:
-        """Append what is read at a block, also if the node fails in the middle."""
+        """Read items at a block and append what was read, even if the node fails in the middle."""
         pending: list[Event] = []
         grown = False
         try:
@@ -168,7 +168,7 @@ class ShardWatch:
         return grown or bool(pending)
 
     async def _extend(self, head: BlockRef, newest: Header) -> bool:
-        """Append the blocks that follow, as far as they can be judged by what is known now."""
+        """Append the next blocks, up to the first that may change what the shard follows."""
         tables = self.follower.tables
         accounts = (account for policy in policies(tables) for account in policy.accounts)
         self._prefetch.ask_for(self.follower.shard, accounts, log_filter(tables))
@@ -190,7 +190,7 @@ class ShardWatch:
         return self.follower.tables.head != head
 
     async def _go_back(self, newest: Header) -> bool:
-        """Undo what the node's chain no longer holds."""
+        """Revert the blocks that are no longer on the node's chain."""
         event = await self._branch.revert(self.follower.tables, newest, self._term)
         if event is None:
             return False
@@ -201,7 +201,7 @@ class ShardWatch:
         return self.follower.tables.head != head
 
     async def _report_late(self, late: Late | None) -> None:
-        """Record once that the chain's newest block is old, whether the shard stands at it or not."""
+        """Record once that the chain's newest block is old, whether or not the shard has reached it."""
         if late is not None:
             head = self.follower.tables.head
             await self._append(

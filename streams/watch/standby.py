@@ -29,7 +29,7 @@ _MOST_DOUBLED = 4
 async def take_turns(
     watch: Callable[[], Awaitable[None]], kafka: KafkaAccess, chain_id: ChainId, timing: Timing
 ) -> None:
-    """Watch; stand by while another does, and go on once it is silent, for longer each time.
+    """Watch; wait while another watcher does, and take over once it is silent, each time after a longer silence.
 
     Raises: SettingsError, InfrastructureError as `watch` does, but for FencedError.
     """
@@ -47,7 +47,7 @@ async def take_turns(
 
 
 async def _fallen_silent(kafka: KafkaAccess, topic: str, silent_s: float) -> None:
-    """Wait until nothing has been appended for a time; while the broker is away, that time does not count."""
+    """Wait until nothing has been appended for a time; time without the broker does not count."""
     ends: object = None
     while True:
         since_s = time.monotonic()

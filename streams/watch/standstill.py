@@ -16,25 +16,25 @@ _LONGEST_ERROR = LONGEST_NAME - 24
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """An error of the node that has not ended yet."""
+    """An error of the node that lasts."""
 
     error: str
     since_s: float
     """When the first of its row came, by a clock that only runs forward."""
 
     def after(self, now_s: float) -> str:
-        """Describe what fails, and for how long it has."""
+        """Describe what fails, and for how long."""
         cut = self.error if len(self.error) <= _LONGEST_ERROR else self.error[:_LONGEST_ERROR] + "..."
         return f"{cut}; for {int(now_s - self.since_s)} s"
 
 
 def trouble_after(before: Trouble | None, error: NodeError, now_s: float) -> Trouble:
-    """Take the newest words of a row of errors, and the time of its first."""
+    """Keep the text of the newest of consecutive errors, and the time of the first."""
     return Trouble(str(error), now_s if before is None else before.since_s)
 
 
 class ChainSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The chain as the whole watch saw it last."""
+    """The chain as the whole watch last saw it."""
 
     newest: Header | None
     trouble: Trouble | None
@@ -49,10 +49,10 @@ class ChainSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standstill:
-    """One shard's head: since when it is the same, and what keeps the next block away."""
+    """Since when one shard's head is the same, and what keeps it from moving."""
 
     def __init__(self, clock: Callable[[], float], *, after_s: float) -> None:
-        """Count from now: a shard that is just taken over has had no chance to move."""
+        """Start the clock now: a shard that was just taken over has had no chance to move."""
         self._clock = clock
         self._after_s = after_s
         self._head: Hash | None = None
@@ -61,26 +61,26 @@ class Standstill:
         self._reported = False
 
     def failed(self, error: NodeError) -> None:
-        """Note that the node failed in the middle of a step."""
+        """Record that the node failed during a step."""
         self._trouble = trouble_after(self._trouble, error, self._clock())
 
     def went_well(self) -> None:
-        """Note that a step found nothing wrong with the node."""
+        """Record that a step met no error of the node."""
         self._trouble = None
 
     def rests(self) -> None:
-        """Begin to count again: the shard has nothing to follow, or waits for an operator."""
+        """Restart the clock: the shard has nothing to follow, or waits for an operator."""
         self._since_s, self._reported = self._clock(), False
 
     def stands_at(self, head: BlockRef | None) -> None:
-        """Note where the head is."""
+        """Record the head."""
         found = None if head is None else head.hash
         if found != self._head:
             self._head = found
             self.rests()
 
     def due(self) -> Seconds | None:
-        """Return the age of a standstill that was not reported yet; None where there is none."""
+        """Return how long a standstill that was not reported yet has lasted; None where there is none."""
         age_s = self._clock() - self._since_s
         if self._reported or age_s < self._after_s:
             return None
@@ -88,7 +88,7 @@ class Standstill:
         return Seconds(int(age_s))
 
     def cause(self, head: BlockRef | None, view: ChainSeen) -> str:
-        """Explain why no block follows, in no more words than a record may have."""
+        """Explain why no block follows, in at most as many characters as a record may hold."""
         now_s = self._clock()
         if view.trouble is not None:
             return view.trouble.after(now_s)

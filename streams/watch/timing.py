@@ -6,7 +6,7 @@ from streams.backoff import backoff_s
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of the wall, and sizes; nothing of this reaches an event but the age of a stalled head."""
+    """Intervals in seconds of wall time, and sizes; of all this only the age of a stalled head gets into an event."""
 
     poll_s: float = 0.25
     """Between two looks for a new block."""
@@ -32,5 +32,5 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retry_delay_s(timing: Timing, failures: int) -> float:
-    """Draw the wait after a number of failures in a row."""
+    """Choose at random how long to wait after a number of consecutive failures."""
     return backoff_s(failures, first_s=timing.retry_first_s, most_s=timing.retry_most_s)

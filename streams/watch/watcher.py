@@ -54,7 +54,7 @@ async def run_watch(
     silence_s: float = SILENCE_S,
     stands_by: bool = False,
 ) -> None:
-    """Watch a chain until SIGTERM, SIGINT or cancelled; once replaced, stand by or end.
+    """Watch a chain until SIGTERM, SIGINT or cancellation; once replaced, stand by or end.
 
     Raises: FencedError once another watcher has taken over, unless it is to stand by; SettingsError if the node
     follows another chain, InfrastructureError where the broker fails.
@@ -102,7 +102,7 @@ async def run_watch(
 
 
 class Watch:
-    """All shards of a deployment, and the chain that they follow."""
+    """Watches the chain for all shards of a deployment."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Watch:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Do nothing yet: `run` begins. A shard that knows no block yet begins at the first one, else at the newest.
+        """Prepare; `run` begins. A shard without blocks begins at the first block, if one is given, else at the newest.
 
         A newest block that is older than `late_s` by the wall's clock is told of.
         """
@@ -142,7 +142,7 @@ class Watch:
         self.shards = [ShardWatch(Follower(ShardId(number)), means) for number in range(partitions)]
 
     async def run(self) -> None:
-        """Take over and keep every shard up with the chain, on and on.
+        """Claim every shard and keep it at the chain's head, without end.
 
         Raises: FencedError, SettingsError, InfrastructureError.
         """
@@ -160,7 +160,7 @@ class Watch:
             raise errors[0]
 
     async def begin(self) -> None:
-        """Fold every log, then claim them all, the first one first: who wins there goes on.
+        """Fold every log, then claim the shards in order: whoever wins the first goes on.
 
         Raises: FencedError where another watcher was faster.
         """
@@ -185,13 +185,13 @@ class Watch:
         )
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Close every connection."""
         await self._prefetch.close()
         await self._node.close()
         await self._event_log.close()
 
     async def _attend(self, shard: ShardWatch) -> None:
-        """Step on and on: at once while there is something to do, else at each look at the chain."""
+        """Step a shard for ever: at once while there is something to do, else after each poll of the chain."""
         rounds = failures = 0
         while True:
             view = self._look.view()
@@ -209,7 +209,7 @@ class Watch:
 
 
 async def _never_in_silence(endless: Coroutine[Any, Any, None]) -> None:
-    """Turn a cancellation that nobody asked for into an error: a group would go on without the task.
+    """Turn an unrequested cancellation into an error: a task group would go on without the task.
 
     Raises: InfrastructureError.
     """

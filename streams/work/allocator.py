@@ -9,7 +9,7 @@ _LARGE_BYTES = 128 * 1024
 
 
 def give_back_freed_memory() -> bool:
-    """Let large blocks, as a consumer fetches them, go back to the system when they are freed.
+    """Return large freed blocks, such as a consumer's fetches, to the operating system.
 
     Returns False where the C library has no such setting.
     """

@@ -48,7 +48,7 @@ _REBALANCE_S = 90.0
 
 
 def run_worker(kafka: KafkaAccess, chain_id: ChainId, partitions: int, instance: str, data_dir: Path) -> None:
-    """Keep the shards that the group gives to this instance, until SIGTERM or SIGINT.
+    """Run the shards that the group assigns to this instance, until SIGTERM or SIGINT.
 
     Ends the process with 70, at once and without any clean-up, as soon as anything goes wrong: what was
     committed is whole, and its supervisor starts it again.
@@ -96,7 +96,7 @@ class _Worker:
             await _stop(app)
 
     async def _until_told(self, told: "asyncio.Task[Any]", app: Any, keepers: Keepers) -> None:
-        """Let the shards be kept until we are told to end.
+        """Run until told to end.
 
         Raises: StalledError, EventLogError, InfrastructureError, or AccessError where the broker no longer allows it.
         """
@@ -117,7 +117,7 @@ class _Worker:
 
 
 def _app(kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -> Any:
-    """Make a Faust app that moves records and keeps nothing."""
+    """Make a Faust app that delivers records and stores nothing."""
     app = faust.App(
         group_of_workers(chain_id),
         broker=";".join(f"kafka://{server}" for server in kafka.bootstrap.split(",")),
@@ -139,7 +139,7 @@ def _app(kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -
 
 
 def _credentials(kafka: KafkaAccess) -> Any:
-    """Put the way to the broker into Faust's words, for its consumer and its producer alike."""
+    """Convert the broker settings into Faust's, for its consumer and its producer."""
     if kafka.login is not None:
         return faust.SASLCredentials(
             username=kafka.login.user,
@@ -151,7 +151,7 @@ def _credentials(kafka: KafkaAccess) -> Any:
 
 
 def _keep_books_in(app: Any, topic: str, keepers: Keepers, rejoined: Rejoined) -> None:
-    """Add the one agent, and tell the keepers which shards are theirs."""
+    """Add the one agent, and tell the keepers which shards they own."""
     events = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     async def keep_books(stream: Any) -> None:
@@ -177,7 +177,7 @@ def _keep_books_in(app: Any, topic: str, keepers: Keepers, rejoined: Rejoined) -
 
 
 async def watch_rebalances(app: Any) -> None:
-    """End the process when Faust does not come out of a rebalance: it would keep nothing, for ever.
+    """End the process when Faust does not finish a rebalance: it would never process a record again.
 
     Raises: StalledError.
     """
@@ -191,7 +191,7 @@ async def watch_rebalances(app: Any) -> None:
 
 
 async def _begun(beginning: Coroutine[Any, Any, object], told: "asyncio.Task[Any]") -> bool:
-    """Begin, and tell whether that came to an end before we were told to: to join a group may take long."""
+    """Start the app, and return whether it ended before it was told to: joining a group may take long."""
     begun = asyncio.ensure_future(beginning)
     await asyncio.wait({begun, told}, return_when=asyncio.FIRST_COMPLETED)
     if begun.done():
@@ -200,7 +200,7 @@ async def _begun(beginning: Coroutine[Any, Any, object], told: "asyncio.Task[Any
 
 
 async def _release(keepers: Keepers) -> None:
-    """Finish the present batches. Raises: StalledError if one does not end: nothing is lost by leaving at once."""
+    """Finish the present batches. Raises: StalledError if one does not end: leaving at once loses nothing."""
     try:
         await asyncio.wait_for(keepers.release_all(), _RELEASE_S)
     except TimeoutError:
@@ -219,7 +219,7 @@ async def _stop(app: Any) -> None:
 
 @contextmanager
 def ending_the_process_on_any_error() -> Iterator[None]:
-    """Let nothing go on after an error, least of all an acknowledgement."""
+    """Let nothing continue after an error, least of all an acknowledgement."""
     try:
         yield
     except asyncio.CancelledError:
@@ -229,7 +229,7 @@ def ending_the_process_on_any_error() -> Iterator[None]:
 
 
 def end_the_process(error: BaseException) -> NoReturn:
-    """Explain why and leave at once. What was committed is whole."""
+    """Log why, and exit at once. What was committed is complete."""
     code = code_of(error, EXIT_FAILED)
     refused = code != EXIT_FAILED
     log.critical("the worker ends: %s", error, exc_info=None if refused else error)

@@ -7,7 +7,7 @@ _NEW_OBJECTS, _SECOND, _THIRD = 50_000, 20, 50
 
 
 def collect_less_often() -> None:
-    """Let the collector wait for more new objects: a block in which all books are told again makes hundreds of thousands.
+    """Make the garbage collector wait for more new objects: a block that reports all books makes hundreds of thousands.
 
     By reference counts alone they are freed as soon as nobody has them; searching them again and again finds nothing.
     """

@@ -14,7 +14,7 @@ class _CommittedThread(AIOKafkaConsumerThread):  # type: ignore[misc] # untyped
         return consumer
 
     async def on_thread_stop(self) -> None:
-        """Stop in order though a broker is lost: its thread would end in a traceback."""
+        """Stop quietly when a broker is lost: otherwise the thread ends in a traceback."""
         await without_its_cancellation(super().on_thread_stop())
 
 
@@ -24,6 +24,6 @@ class _CommittedConsumer(Consumer):  # type: ignore[misc] # untyped
 
 
 class CommittedTransport(Transport):  # type: ignore[misc] # untyped
-    """The driver's own, but that a record of a transaction that was taken back is never delivered."""
+    """The driver's transport, without the records of aborted transactions."""
 
     Consumer = _CommittedConsumer

@@ -39,12 +39,12 @@ _LONGEST_ERROR = 2_000
 
 
 def fold_log(shard: Shard, records: Iterable[tuple[Offset, bytes | None]]) -> list[TopicRecord]:
-    """Apply records of the shard's log, and collect what they lead to. Raises: NewerRecordError."""
+    """Apply records of the shard's log, and collect their outputs. Raises: NewerRecordError."""
     return [told for offset, payload in records for told in fold_record(shard, offset, payload)]
 
 
 def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[TopicRecord, ...]:
-    """Apply one record of the shard's log and return what it leads to, in order.
+    """Apply one record of the shard's log and return its outputs, in order.
 
     A record that the shard has seen leads to nothing; bytes that are not a message lead to a dead letter.
     Raises: NewerRecordError for what a newer Evenkeel wrote; the shard still stands before it.
@@ -60,7 +60,7 @@ def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[To
 
 
 def fold_unread(shard: Shard, offset: Offset, payload: bytes, word: PassedRecord) -> tuple[TopicRecord, ...]:
-    """Pass over a record that cannot be read, by an operator's word: its bytes are kept as a dead letter."""
+    """Skip a record that cannot be read, on an operator's request: its bytes are kept as a dead letter."""
     stated = str(object_in(payload).get(TYPE_FIELD))
     told = take_unread(shard, offset, stated, word)
     says = f"{EVENTS.name}[{shard.id}]@{offset}: {stated} cannot be read here; passed over by {word.by}: {word.reason}"
@@ -68,7 +68,7 @@ def fold_unread(shard: Shard, offset: Offset, payload: bytes, word: PassedRecord
 
 
 def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord, ...]:
-    """Take an event in, and write what is said of it; what cannot be written halts the shard."""
+    """Apply an event, and encode its outputs; one that cannot be encoded halts the shard."""
     outputs = take(shard, offset, event)
     try:
         return _written(shard.id, outputs)
@@ -132,7 +132,7 @@ _WRITERS: Mapping[type[Output], Callable[[ShardId, Any], tuple[TopicRecord, ...]
 
 @cache
 def _writer(kind: type[Output]) -> Callable[[ShardId, Any], tuple[TopicRecord, ...]]:
-    """Find how outputs of a type are written: of each output, so it is looked up once a type."""
+    """Return the encoder of a type of outputs, looked up once per type."""
     return next(write for base, write in _WRITERS.items() if issubclass(kind, base))
 
 
@@ -141,7 +141,7 @@ def _topic_of_view(name: str) -> str:
 
 
 def _subject(shard: ShardId, output: Output) -> str:
-    """Name what a decision or an alert is about: its key."""
+    """Return the key of a decision or an alert: what it is about."""
     match output:
         case (
             Decision(book=book)

@@ -25,16 +25,16 @@ _NOBODY = "nobody"
 
 
 class Rejoined:
-    """Notices a worker that loses its place in the group again and again: another one bears its name."""
+    """Notices a worker that keeps losing its place in the group: another one has the same name."""
 
     def __init__(self, instance: str, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Begin before the first assignment."""
+        """Start before the first assignment."""
         self._instance = instance
         self._now_s = now_s
         self._joined_s: deque[float] = deque(maxlen=_JOINED_TOO_OFTEN)
 
     def note(self) -> None:
-        """Take an assignment of shards, and say so where there were too many within a minute."""
+        """Record an assignment of shards, and warn where there were too many within a minute."""
         now_s = self._now_s()
         self._joined_s.append(now_s)
         if len(self._joined_s) == _JOINED_TOO_OFTEN and now_s - self._joined_s[0] < _WITHIN_S:
@@ -49,7 +49,7 @@ class Rejoined:
 
 
 async def check_group(kafka: KafkaAccess, group: str) -> None:
-    """Ask the group's coordinator whether our user may be a member; a broker that cannot answer now is borne with.
+    """Ask the group's coordinator whether this user may join; a broker that cannot answer now is no error.
 
     Raises: AccessError if it may not.
     """
@@ -64,14 +64,14 @@ async def check_group(kafka: KafkaAccess, group: str) -> None:
 
 
 async def watch_group(kafka: KafkaAccess, group: str) -> NoReturn:
-    """Ask again and again. Raises: AccessError once we may no longer be a member."""
+    """Ask again at intervals. Raises: AccessError once this user may no longer join."""
     while True:
         await asyncio.sleep(_EVERY_S)
         await check_group(kafka, group)
 
 
 async def _may_join(kafka: KafkaAccess, group: str) -> bool:
-    """Send a heartbeat of a member that does not exist: the broker says so only to those who may join. It disturbs nobody."""
+    """Send a heartbeat for a member that does not exist: the broker's answer tells who may join. It disturbs no member."""
     admin = clients.admin(kafka)
     try:
         await started(admin, kafka)

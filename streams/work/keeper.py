@@ -36,7 +36,7 @@ WAITING_RECORDS = 2 * BATCH_RECORDS
 
 
 class Arrived(NamedTuple):
-    """A record of the log, and how to say that it need not come again."""
+    """A record of the log, with the function that acknowledges it."""
 
     offset: Offset
     payload: bytes | None
@@ -44,7 +44,7 @@ class Arrived(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A record that a newer Evenkeel wrote."""
+    """A record that was written by a newer Evenkeel."""
 
     offset: Offset
     payload: bytes
@@ -52,7 +52,7 @@ class Unread(NamedTuple):
 
 
 class ShardKeeper:
-    """One shard in this process. Opens it when the first record arrives."""
+    """Runs one shard in this process. It opens when the first record arrives."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ShardKeeper:
 
     # -------------------------------------------------------------- from outside
     async def arrive(self, record: Arrived) -> None:
-        """Queue a record once there is room. A halted shard needs none: its next worker begins at the one that halted it."""
+        """Queue a record once there is room. A halted shard takes none: its next worker starts at the record that halted it."""
         self.delivered = True
         while len(self._waiting) >= WAITING_RECORDS and not (self._stopping or self.is_halted):
             self._has_room.clear()
@@ -103,13 +103,13 @@ class ShardKeeper:
         self._stirred.set()
 
     def read_on(self, end: Offset) -> None:
-        """Read the log up to `end` without waiting for it to be delivered."""
+        """Read the log up to `end` without waiting for delivery."""
         if not self.is_halted:
             self._read_to = end
             self._stirred.set()
 
     async def look_behind(self, end: Offset) -> None:
-        """Look for an operator's word that gets a halted shard past its record, and go on where there is one. Raises: LogLostError."""
+        """Search for an operator's request to skip the record that halted the shard, and continue where there is one. Raises: LogLostError."""
         if self._unread is None:
             return
         try:
@@ -125,13 +125,13 @@ class ShardKeeper:
             self.read_on(end)
 
     def remind(self) -> None:
-        """Report that the shard is halted where it is, and again from time to time."""
+        """Report that the shard is halted, and where, again from time to time."""
         if self.is_halted and self._remind.is_due():
             log.critical("shard %s is HALTED, the others go on: %s", self.id, self.halted)
 
     @property
     def is_halted(self) -> bool:
-        """Return whether the shard stands before a record that a newer worker must read."""
+        """Return whether the shard is halted at a record that only a newer worker can read."""
         return self.halted is not None
 
     def stalled_s(self) -> float:
@@ -141,7 +141,7 @@ class ShardKeeper:
         return time.monotonic() - self._progressed_at_s
 
     async def stop(self) -> None:
-        """End after the present batch; what still waits will come again."""
+        """End after the present batch; queued records will be delivered again."""
         self._stopping = True
         self._stirred.set()
         self._has_room.set()
@@ -149,7 +149,7 @@ class ShardKeeper:
 
     # -------------------------------------------------------------- the task
     async def keep(self) -> None:
-        """Apply what arrives until stopped. Raises: InfrastructureError; then the process must end."""
+        """Apply arriving records until stopped. Raises: InfrastructureError; then the process must end."""
         shard = None
         try:
             while True:
@@ -176,7 +176,7 @@ class ShardKeeper:
         return shard
 
     def _take(self) -> list[Arrived]:
-        """Take what waits, a commit's worth at most."""
+        """Take queued records, at most as many as one commit takes."""
         batch: list[Arrived] = []
         size_bytes = 0
         while self._waiting and len(batch) < self._batch_records and size_bytes < self._batch_bytes:
@@ -218,7 +218,7 @@ class ShardKeeper:
             record.acknowledge()
 
     async def _sought(self, unread: Unread) -> PassedRecord | None:
-        """Look behind a record that cannot be read for an operator's word on it. Raises: EventLogError."""
+        """Search behind an unreadable record for an operator's request to skip it. Raises: EventLogError."""
         found = self._word_on(unread)
         if found is None and may_be_passed_over(unread.error):
             await self._look(unread.offset, (await self._events.ends([self.id]))[self.id])
@@ -237,7 +237,7 @@ class ShardKeeper:
         return self._words.on(*unread)
 
     def _halt(self, error: NewerRecordError) -> None:
-        """Stay before a record that we must not guess the meaning of; the other shards go on."""
+        """Halt at a record whose meaning must not be guessed; the other shards go on."""
         self.halted = str(error) if self._unread is None else why_halted(self.id, self._unread.offset, error)
         self.remind()
         self._waiting.clear()
@@ -259,7 +259,7 @@ class ShardKeeper:
     async def _without_gaps(
         self, shard: Shard, batch: Sequence[Arrived]
     ) -> AsyncGenerator[tuple[Offset, Payload], None]:
-        """Return the records of a batch, and before each those that were passed over."""
+        """Return the records of a batch, and before each those that were skipped."""
         for record in batch:
             async for missing in self._missing(shard, record.offset):
                 yield missing

@@ -31,7 +31,7 @@ class _Behind(NamedTuple):
 
 
 class Keepers:
-    """Every shard that is this process's, each kept by a task of its own."""
+    """The shards of this process, each run by a task of its own."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Keepers:
         events: EventLog,
         fail: Callable[[BaseException], None],
     ) -> None:
-        """Call `fail` with whatever goes wrong: the process must not go on then."""
+        """Set `fail`, which is called with any error: the process must not go on then."""
         self._checkpoint = checkpoint
         self._events = events
         self._fail = fail
@@ -50,17 +50,17 @@ class Keepers:
         self._answered_at_s = time.monotonic()
 
     def own(self, shards: Iterable[ShardId]) -> None:
-        """Take over these shards and no others; each is opened when its first record arrives."""
+        """Own these shards and no others; each opens when its first record arrives."""
         self._owned = set(shards)
         log.info("keeps shards %s", sorted(self._owned))
 
     async def arrive(self, shard: ShardId, record: Arrived) -> None:
-        """Hand a record to its keeper; drop it if the shard is not ours any more."""
+        """Pass a record to its shard's keeper; drop it if the shard is no longer ours."""
         if shard in self._owned:
             await self._keeper(shard).arrive(record)
 
     async def release(self, shards: Iterable[ShardId]) -> None:
-        """Let go of shards after their present batch. Raises: StalledError."""
+        """Release shards after their present batch. Raises: StalledError."""
         leaving = set(shards)
         self._owned -= leaving
         keepers = [self._keepers.pop(shard) for shard in leaving if shard in self._keepers]
@@ -73,11 +73,11 @@ class Keepers:
             ) from None
 
     async def release_all(self) -> None:
-        """Let go of every shard after its present batch."""
+        """Release every shard after its present batch."""
         await self.release(set(self._keepers) | self._owned)
 
     def heads(self) -> Mapping[ShardId, BlockNumber]:
-        """Return how far each shard of ours is, as committed."""
+        """Return each owned shard's committed head."""
         return {shard: each.head.number for shard, each in self._keepers.items() if each.head is not None}
 
     async def watch(self) -> None:
@@ -96,7 +96,7 @@ class Keepers:
                     await self._watch_delivery(shard, end)
 
     async def _ends(self) -> Mapping[ShardId, Offset]:
-        """Ask where our logs end, and bear with a broker that is away for a while."""
+        """Ask where our logs end; a broker that is away for a while is no error."""
         if not self._owned:
             self._answered_at_s = time.monotonic()  # nobody was asked
             return {}
@@ -127,7 +127,7 @@ class Keepers:
             keeper.read_on(end)
 
     async def _holds_no_record(self, shard: ShardId, first: Offset, end: Offset) -> bool:
-        """Return whether nothing can be delivered any more: only transactions have left something there.
+        """Return whether nothing is left to deliver: only transaction markers are there.
 
         Raises: LogLostError where a record is missing.
         """

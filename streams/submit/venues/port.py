@@ -23,7 +23,7 @@ _ANSWER_GAS = 1_000_000
 
 
 class StateQuestion(NamedTuple):
-    """What a contract is asked, and the gas that it may take."""
+    """A call to a contract, with its gas limit."""
 
     to: Address
     data: bytes
@@ -35,7 +35,7 @@ OutageRule = Literal["never", "in_need", "always"]
 
 
 class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the list, without a multicall around it."""
+    """One call of the list, taken out of any multicall around it."""
 
     to: Address
     function: str
@@ -55,7 +55,7 @@ class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgedIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """An intent whose calls are known, and what it does in a simulation on the head."""
+    """An intent with its known calls, and their effect in a simulation at the head."""
 
     intent: SubmitTransaction
     calls: tuple[KnownCall, ...]
@@ -69,7 +69,7 @@ class JudgedIntent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What an intent counts for in the budget: raw units of the budget's token."""
+    """What an intent is charged to the budget: raw units of the budget's token."""
 
     loss: RawAmount = RawAmount(0)
     """The worst that calldata and simulation show, at the worst price. For a debt: of what is owned less what is owed."""
@@ -81,7 +81,7 @@ PricesAt = Callable[[Address, BlockRef], Awaitable[Sequence[Fraction]]]
 
 
 class Judging(NamedTuple):
-    """What a venue's own questions are asked with."""
+    """What a venue needs to judge intents."""
 
     node: "SenderNode"
     multicall: Address
@@ -91,17 +91,17 @@ class Judging(NamedTuple):
 
 
 class Appraiser(Protocol):
-    """Judges intents at one kind of venue, with a node to ask."""
+    """Judges intents at one kind of venue, with a node."""
 
     async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
-        """Read, while an intent is simulated, what `appraise` will ask for in any case, as far as the calls tell.
+        """Read, while an intent is simulated, what `appraise` will need in any case, as far as the calls tell.
 
         It decides nothing and never raises: what could not be read is asked again by `appraise`.
         """
         ...
 
     async def appraise(self, judged: JudgedIntent) -> Cost:
-        """Hold an intent against the venue's own limits and the signer's `max_loss`, and tell what it counts for.
+        """Check an intent against the venue's own limits and the signer's `max_loss`, and return what it is charged.
 
         Whatever it reads, it reads at the head's hash. What the simulation shows counts, and the least that the calldata
         accepts counts.
@@ -119,10 +119,10 @@ class Appraiser(Protocol):
 
 @runtime_checkable
 class NeedsSecuring(Protocol):
-    """What a kind of venue has at which the owner may owe something."""
+    """The side of a kind of venue at which the owner may have a debt."""
 
     async def is_in_need(self, owner: Address, head: BlockRef) -> bool:
-        """Return whether a debt of the owner's is so near to being liquidated that it is to be secured at once. Raises: NodeError."""
+        """Return whether a debt of the owner is so close to liquidation that it must be secured at once. Raises: NodeError."""
         ...
 
 
@@ -131,12 +131,12 @@ class VenueTerms(Protocol):
 
     @property
     def name(self) -> str:
-        """What refusals call it."""
+        """The name in refusals."""
         ...
 
     @property
     def contracts(self) -> Collection[Address]:
-        """The only contracts that are called there; no two kinds of venues have one in common."""
+        """The only contracts that are called there; two kinds of venues never share one."""
         ...
 
     @property
@@ -157,25 +157,25 @@ class VenueTerms(Protocol):
         ...
 
     def questions(self, owner: Address) -> Sequence[StateQuestion]:
-        """List what is asked in the simulation before and after an intent of this venue, beside balances."""
+        """List what the simulation asks before and after an intent of this venue, beside balances."""
         ...
 
     def touched(self, owner: Address, effect: "Effect") -> str | None:
-        """Name what of the owner's lies here and is changed; asked of intents that go elsewhere, which are refused then."""
+        """Name what the owner has here that an intent of another venue changes; such intents are refused."""
         ...
 
     def counts(self, log: "SimulatedLog") -> bool:
-        """Whether a transfer from the owner is one that `appraise` counts, though it is of none of the tokens."""
+        """Return whether `appraise` counts a transfer from the owner, though it is of none of the tokens."""
         ...
 
     def bind(self, judging: Judging) -> Appraiser:
-        """Give these terms a node."""
+        """Return an appraiser that asks a node."""
         ...
 
 
 # ------------------------------------------------------------------ the signer's file
 class VenueEntry(Section):
-    """One of the file's further `venues`: name and kind; the rest is the kind's."""
+    """One entry of the file's further `venues`: its name and kind; further fields depend on the kind."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
@@ -186,7 +186,7 @@ class VenueEntry(Section):
 
 
 class VenueFields(Section):
-    """What a kind of venue has in the signer's file."""
+    """The fields of a kind of venue in the signer's file."""
 
     name: str
     """What messages call it."""
@@ -194,23 +194,23 @@ class VenueFields(Section):
     """Which kind of contracts."""
 
     def names_pool(self, pool: PoolId) -> bool:
-        """Whether a pool of a book is among those that may be acted in."""
+        """Return whether a book's pool is among those that may be acted in."""
         del pool
         return False
 
     def refuses_of(self, policy: Policy, budget_token: Address) -> Iterator[str]:
-        """Name what a book plans at this venue and this entry does not allow. Nothing of a book that acts elsewhere."""
+        """Name what a book plans at this venue that the entry does not allow; nothing for a book that acts elsewhere."""
         del policy, budget_token
         yield from ()
 
     def secures(self, policy: Policy) -> bool:
-        """Whether it is here that a book is hedged."""
+        """Return whether a book is hedged at this venue."""
         del policy
         return False
 
 
 class FileReading(NamedTuple):
-    """What a kind's terms are read from, once at start."""
+    """What the terms of a kind are read from, once at start."""
 
     node: "SenderNode"
     file: "SignerFile"

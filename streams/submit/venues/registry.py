@@ -20,7 +20,7 @@ itself, the short form of its first venue."""
 
 
 def venues_of(limits: SignerLimits) -> tuple[VenueTerms, ...]:
-    """List a signer's venues; the wallet comes last, for its tokens and spenders are theirs."""
+    """List a signer's venues; the wallet comes last, since its tokens and spenders are those of the others."""
     wallet = WalletTerms(
         wrapped_native=limits.wrapped_native,
         venues=limits.venues,
@@ -30,7 +30,7 @@ def venues_of(limits: SignerLimits) -> tuple[VenueTerms, ...]:
 
 
 def check_apart(venues: Sequence[VenueTerms]) -> None:
-    """Make sure that no contract is of two venues: it would be asked of which an intent is. Raises: SettingsError."""
+    """Check that no contract belongs to two venues: an intent's venue would be ambiguous. Raises: SettingsError."""
     found: dict[Address, str] = {}
     for venue in venues:
         for contract in venue.contracts:

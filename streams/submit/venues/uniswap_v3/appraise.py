@@ -33,7 +33,7 @@ class PoolAppraiser:
                 await self._prices.of(pools[0], head)
 
     async def appraise(self, judged: JudgedIntent) -> Cost:
-        """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal, NodeError."""
+        """Compare each loss with its limit, and return what the whole is charged to the budget. Raises: Refusal, NodeError."""
         terms, limits = self._terms, self._limits
         here = terms.deployment_at(judged.intent.call.to)
         moved = judged.effect.moved(limits.wrapped_native)

@@ -48,7 +48,7 @@ _IN_OUTAGE: Mapping[str, OutageRule] = {
 def read_calls(
     deployment: "ListedDeployment", to: Address, data: bytes, owner: Address
 ) -> Iterator[KnownCall]:
-    """Read what is called of a deployment's router or position manager. Raises: Refusal."""
+    """Read the calls of a deployment's router or position manager. Raises: Refusal."""
     listed = _ROUTER if to == deployment.router else _MANAGER
     for call in _unpacked(listed, to, data, depth=1):
         _check_recipient(call, owner)
@@ -63,7 +63,7 @@ def read_calls(
 
 
 def named_pool(call: KnownCall, deployment: "ListedDeployment") -> "PricedPool | None":
-    """Find the listed pool that a swap or a mint is in; None where it is in none, or the call names none."""
+    """Find the listed pool of a swap or a mint; None where the pool is not listed, or the call names none."""
     if call.function not in _IN_A_POOL:
         return None
     one, other, fee_pips = call.arguments[:3]
@@ -75,7 +75,7 @@ def named_pool(call: KnownCall, deployment: "ListedDeployment") -> "PricedPool |
 
 
 def takes_liquidity_out(calls: Sequence[KnownCall]) -> bool:
-    """Return whether all that calls do is take liquidity and fees out: nothing is traded, nothing placed."""
+    """Return whether calls only take liquidity and fees out: nothing is traded or placed."""
     return all(call.function in _TAKES_OUT for call in calls)
 
 
@@ -119,7 +119,7 @@ def _check_recipient(call: KnownCall, owner: Address) -> None:
 
 
 def _check_whole(call: KnownCall) -> None:
-    """Let no purchase stop at a price: the router then demands no longer that all of it comes."""
+    """Refuse a purchase with a price limit: the router would no longer demand the whole output."""
     if call.function == "exactOutputSingle" and call.arguments[-1]:
         raise Refusal(
             "limits", f"{call.function} of {call.to} may bring less than it names: it stops at a price"

@@ -24,7 +24,7 @@ async def cost_of(
     token: Address,
     prices_of: PricesOf,
 ) -> Cost:
-    """Count the worse of what the calldata accepts and what the head shows, at the reference that makes it most.
+    """Charge the worse of what the calldata accepts and what the head shows, at the reference that makes it most.
 
     `worst` has the parts of the calldata and `shown` the whole on the head, at each of the pool's references.
     Rounds: up. Raises: Refusal, NodeError.
@@ -40,14 +40,14 @@ async def cost_of(
 
 # ------------------------------------------------------------------ in the budget's token
 def unvalued_pools(pools: tuple[PricedPool, ...], token: Address) -> list[PricedPool]:
-    """List the pools that neither have the budget's token nor share a token with a listed pool that has."""
+    """List the pools that neither trade the budget's token nor share a token with a listed pool that does."""
     return [pool for pool in pools if token not in _tokens(pool) and _bridge(pool, pools, token) is None]
 
 
 async def _in_budget(
     amount1: int, priced: Priced, pools: tuple[PricedPool, ...], token: Address, prices_of: PricesOf
 ) -> RawAmount:
-    """Value raw token1 of a pool in the budget's token: at its own price, or by way of one other listed pool.
+    """Convert raw token1 of a pool into the budget's token: at its own price, or through one other listed pool.
 
     Of that pool the reference that makes it most counts.
     """
@@ -79,7 +79,7 @@ def _bridge(pool: PricedPool, pools: tuple[PricedPool, ...], token: Address) -> 
 async def prices_along(
     token: Address, *, pools: tuple[PricedPool, ...], budget: Address, prices_of: PricesOf
 ) -> tuple[Fraction, ...]:
-    """Return raw units of the budget's token for one of a token, along one listed pool or two; nothing where there is no way.
+    """Return how many raw units of the budget's token one of a token is worth, through one listed pool or two; nothing without a path.
 
     Of two pools every reference of the one goes with every reference of the other. Raises: Refusal, NodeError.
     """
@@ -98,7 +98,7 @@ async def prices_along(
 
 
 def _price_of(token: Address, priced: Priced) -> Fraction:
-    """Return raw units of a pool's other token for one of a token."""
+    """Return how many raw units of a pool's other token one of a token is worth."""
     price = Fraction(priced.sqrt_price_x96 * priced.sqrt_price_x96, _Q192)
     return price if token == priced.pool.token0 else 1 / price
 

@@ -22,7 +22,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Near(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool's price and its liquidity about it, at one block."""
+    """A pool's price and its liquidity around it, at one block."""
 
     sqrt_price_x96: SqrtPriceX96
     tick: Tick
@@ -34,7 +34,7 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ticks_near(sqrt_price_x96: SqrtPriceX96, tick_spacing: int) -> tuple[Tick, ...]:
-    """List the ticks within 1 % of a price that a pool may have initialised."""
+    """List the ticks within 1 % of a price that may be initialised in a pool."""
     low_x96, high_x96 = price_window_x96(sqrt_price_x96, _NEAR_BPS)
     first = -(-tick_at_sqrt_price(low_x96) // tick_spacing)
     last = tick_at_sqrt_price(high_x96) // tick_spacing
@@ -42,7 +42,7 @@ def ticks_near(sqrt_price_x96: SqrtPriceX96, tick_spacing: int) -> tuple[Tick, .
 
 
 def depth_in_token1(near: Near, leaving: Iterable[Range] = ()) -> RawAmount:
-    """Measure the lesser of what the pool holds from its price to 1 % below and to 1 % above it.
+    """Compute the lesser of what the pool holds from its price to 1 % below and to 1 % above it.
 
     Liquidity that is about to leave does not count, nor what exceeds the mean of the past.
 

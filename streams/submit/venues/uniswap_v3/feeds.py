@@ -14,7 +14,7 @@ _MOST_DECIMALS = 36
 
 
 def feed_price_x96(feed: Feed, token0: Address, answers: tuple[bytes, bytes], now_s: Seconds) -> SqrtPriceX96:
-    """Turn a feed's last round and its decimals into the square-root price of a pair, in raw token1 for token0.
+    """Convert a feed's last answer and its decimals into the square-root price of a pair, in raw token1 per token0.
 
     Rounds: down.
     Raises: UnreadableError for an answer that is too old, incomplete, or not a price.
@@ -32,7 +32,7 @@ def feed_price_x96(feed: Feed, token0: Address, answers: tuple[bytes, bytes], no
 
 
 def read_decimals(answer: bytes) -> int:
-    """Read in which unit a contract counts. Raises: UnreadableError."""
+    """Read a contract's decimals. Raises: UnreadableError."""
     (decimals,) = DECIMALS.answer(answer)
     if decimals > _MOST_DECIMALS:
         raise UnreadableError(f"{decimals} decimals")

@@ -13,7 +13,7 @@ _ROLES = ("factory", "router", "position_manager")
 
 
 async def read_terms(reading: FileReading) -> UniswapV3Terms | None:
-    """Read the pools of each deployment, and what prices them. Raises: SettingsError, NodeError."""
+    """Read the pools of each deployment, and their reference prices. Raises: SettingsError, NodeError."""
     from streams.submit.venues.uniswap_v3.pools import (  # noqa: PLC0415 - the node's client takes its time
         check_budget_token,
         read_pools,
@@ -46,7 +46,7 @@ async def read_terms(reading: FileReading) -> UniswapV3Terms | None:
 
 
 def _check_apart(deployments: Sequence[Mapping[str, Address]]) -> None:
-    """Make sure that no deployment's router or position manager is another's. Raises: SettingsError."""
+    """Check that no two deployments share a router or a position manager. Raises: SettingsError."""
     contracts = [places[role] for places in deployments for role in ("router", "position_manager")]
     for contract in contracts:
         if contracts.count(contract) > 1:
@@ -56,7 +56,7 @@ def _check_apart(deployments: Sequence[Mapping[str, Address]]) -> None:
 def terms_of(
     file: FirstDeployment, deployments: tuple[ListedDeployment, ...], **read: object
 ) -> UniswapV3Terms:
-    """Put the file's numbers together with what was read of the chain."""
+    """Combine the file's numbers with what was read from the chain."""
     return UniswapV3Terms(
         deployments=deployments,
         twap_window_s=file.twap_window,

@@ -19,7 +19,7 @@ from streams.submit.verdict import Refusal
 
 
 def check_state(judged: JudgedIntent, prices: Prices, here: ListedDeployment, terms: UniswapV3Terms) -> None:
-    """Hold the pool itself, as our waiting transactions leave it, against references and depth. Raises: Refusal."""
+    """Compare the pool, as our pending transactions leave it, with references and depth. Raises: Refusal."""
     before, pool = judged.effect.logs_before, prices.pool.address
     ticks = [swap.tick for swap in swaps(before, [pool])]
     only_takes_out = takes_liquidity_out(judged.calls)
@@ -47,7 +47,7 @@ def check_state(judged: JudgedIntent, prices: Prices, here: ListedDeployment, te
 def check_minimums_of_calls(
     judged: JudgedIntent, prices: Prices, here: ListedDeployment, terms: UniswapV3Terms, *, max_loss_bps: Bps
 ) -> None:
-    """Hold a swap's minimum or maximum against what it is on the head, a mint's minimums against every reference. Raises: Refusal."""
+    """Compare a swap's minimum or maximum with its result at the head, a mint's minimums with every reference. Raises: Refusal."""
     made = _swaps_of_router(judged, here)
     for call in judged.calls:
         match call.function, call.arguments:
@@ -64,7 +64,7 @@ def check_minimums_of_calls(
 
 
 def _swaps_of_router(judged: JudgedIntent, here: ListedDeployment) -> Iterator[PoolSwap]:
-    """Read the swaps of the intent itself: each call of the router makes one, in order."""
+    """Read the intent's own swaps: each call of the router makes one, in order."""
     for swap in swaps(judged.effect.logs, [pool.address for pool in here.pools]):
         if swap.sender == here.router:
             yield swap
@@ -97,7 +97,7 @@ def _check_purchase(most_in: int, swap: PoolSwap, tolerance_bps: Bps) -> None:
 
 
 def _check_mint(offer: Offer, prices: Prices, max_loss_bps: Bps) -> None:
-    """See that the minimums are met near every reference only; a range beside a reference counts from its nearer end."""
+    """Check that the minimums are met only near every reference; a range beside a reference counts from its nearer end."""
     first, last = offer.accepted()
     for each in prices.references:
         middle = min(max(each.tick, offer.lower), offer.upper)

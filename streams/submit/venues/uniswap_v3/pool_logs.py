@@ -25,7 +25,7 @@ _ADDRESS_DIGITS = 40
 
 
 class LiquidityChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Liquidity of a position manager that came into a pool, or (negative) left it."""
+    """Liquidity of a position manager that was added to a pool, or (negative) removed from it."""
 
     pool: Address
     tick_lower: Tick
@@ -52,7 +52,7 @@ class PoolSwap(msgspec.Struct, frozen=True, kw_only=True):
 def liquidity_changes(
     logs: Sequence["SimulatedLog"], deployments: Sequence["ListedDeployment"]
 ) -> Iterator[LiquidityChange]:
-    """Read what each position manager put into listed pools of its deployment, or took out. Raises: Refusal."""
+    """Read what each position manager added to or removed from listed pools of its deployment. Raises: Refusal."""
     managers = {pool.address: each.position_manager for each in deployments for pool in each.pools}
     for log in logs:
         topic = log.topics[0] if log.topics else ""
@@ -87,7 +87,7 @@ def swaps(logs: Sequence["SimulatedLog"], pools: Sequence[Address]) -> Iterator[
 
 
 def _words(log: "SimulatedLog") -> list[int]:
-    """Split a log into its indexed words and those of its data. Raises: Refusal where it has not as many as its event."""
+    """Split a log into its indexed words and its data words. Raises: Refusal where their number is not the event's."""
     topics, words = _WORDS[log.topics[0]]
     if len(log.topics) != topics or len(log.data) != words * _WORD_BYTES:
         raise _strange(log)

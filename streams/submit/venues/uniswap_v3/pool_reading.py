@@ -24,7 +24,7 @@ _Question = tuple[Address, bytes]
 
 
 class PoolReading(msgspec.Struct, frozen=True, kw_only=True):
-    """One pool at one head."""
+    """What was read of one pool at one head."""
 
     near: Near
     mean_tick: Tick | None
@@ -32,19 +32,19 @@ class PoolReading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def depth(self) -> int:
-        """What it holds within 1 %, in token1."""
+        """What the pool holds within 1 % of its price, in token1."""
         return depth_in_token1(self.near)
 
     @property
     def mean_x96(self) -> SqrtPriceX96:
-        """The price of its mean tick. Raises: UnreadableError where the pool has no usable past."""
+        """The price of its mean tick. Raises: UnreadableError where the pool keeps no usable observations."""
         if self.mean_tick is None:
             raise UnreadableError(self.why_no_mean)
         return sqrt_price_at_tick(self.mean_tick)
 
 
 class HeadReading(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that prices one pair, at one head."""
+    """The pools and feeds that price one pair, read at one head."""
 
     pools: dict[PricedPool, PoolReading]
     rounds: dict[Feed, tuple[bytes, bytes]]
@@ -52,7 +52,7 @@ class HeadReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _First(msgspec.Struct, frozen=True):
-    """What the first call says of a pool."""
+    """What the first call reads of a pool."""
 
     sqrt_price_x96: SqrtPriceX96
     tick: Tick
@@ -65,7 +65,7 @@ class _First(msgspec.Struct, frozen=True):
 async def read_head(
     node: SenderNode, multicall: Address, pool: PricedPool, head: BlockRef, terms: UniswapV3Terms
 ) -> HeadReading:
-    """Read the pools and feeds of a pool's pair. Raises: Refusal where one is not readable at all, NodeError."""
+    """Read the pools and feeds of a pool's pair. Raises: Refusal where one cannot be read at all, NodeError."""
     pools, feeds = terms.pools_of_pair(pool), terms.feeds_of_pair(pool)
     window_s = terms.twap_window_s
     questions = [(pool.address, data) for pool in pools for data in _first_questions(window_s)]
@@ -95,7 +95,7 @@ async def read_head(
 async def ask_all(
     node: SenderNode, multicall: Address, questions: Sequence[_Question], at: Hash
 ) -> list[bytes]:
-    """Ask contracts as they stood after a block; what reverts answers nothing. Raises: Refusal, NodeError."""
+    """Call contracts at the state after a block; a revert counts as no answer. Raises: Refusal, NodeError."""
     try:
         answer = await node.call(multicall, aggregate(questions), at)
     except CallRevertedError as error:

@@ -18,13 +18,13 @@ _FACTORY = "uniswap-v3/UniswapV3Factory"
 async def read_pools(
     node: SenderNode, addresses: Sequence[Address], *, factory: Address
 ) -> tuple[PricedPool, ...]:
-    """Read pools at the newest block. Raises: SettingsError where an address is not a pool of the factory's."""
+    """Read pools at the newest block. Raises: SettingsError where an address is no pool of the factory."""
     at = (await node.newest()).block.hash
     return tuple([await _read_pool(node, address, factory, at) for address in dict.fromkeys(addresses)])
 
 
 def check_budget_token(pools: tuple[PricedPool, ...], token: Address) -> None:
-    """Make sure that every listed pool has a value in the budget's token.
+    """Check that every listed pool has a value in the budget's token.
 
     Raises: SettingsError where one has none, or the token is none of theirs.
     """
@@ -53,7 +53,7 @@ async def _read_pool(node: SenderNode, address: Address, factory: Address, at: H
 async def read_references(
     node: SenderNode, named: NamedReferences, pools: Sequence[PricedPool], *, factory: Address
 ) -> References:
-    """Read what prices the listed pools' pairs.
+    """Read the references of the listed pools' pairs.
 
     Raises: SettingsError for a pool that the factory did not make, a feed that does not answer, a reference of no
     listed pair, and a pair that has one reference only where the file does not accept that.

@@ -51,15 +51,15 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """The deepest pool of the pair."""
 
     def most(self, amount0: int, amount1: int) -> int:
-        """Value what leaves, in token1, by the reference that makes it most. Rounds: up."""
+        """Value what leaves, in token1, at the reference that makes it most. Rounds: up."""
         return max(-each.value(-amount0, -amount1) for each in self.references)
 
     def least(self, amount0: int, amount1: int) -> int:
-        """Value what comes, in token1, by the reference that makes it least. Rounds: down."""
+        """Value what comes in, in token1, at the reference that makes it least. Rounds: down."""
         return min(each.value(amount0, amount1) for each in self.references)
 
     def check_spot(self, bound_ticks: int, ticks: Iterable[Tick] = ()) -> None:
-        """Hold the pool's price, and what it will be by the time of an intent, against every reference. Raises: Refusal."""
+        """Compare the pool's price, now and as it may be when an intent is mined, with every reference. Raises: Refusal."""
         for tick in (self.near.tick, *ticks):
             for each in self.references:
                 apart, most = abs(tick - each.tick), bound_ticks + each.slack_ticks
@@ -72,7 +72,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     def check_depth(
         self, near: Near, moves: int, terms: UniswapV3Terms, leaving: Iterable[Range] = ()
     ) -> None:
-        """Hold what would move, in token1, against what a pool holds near its price. Raises: Refusal."""
+        """Compare what would move, in token1, with what a pool holds near its price. Raises: Refusal."""
         depth, share_bps = depth_in_token1(near, leaving), terms.max_share_of_depth_bps
         if moves * 10_000 > depth * share_bps:
             raise Refusal(
@@ -92,7 +92,7 @@ class PriceReader:
         self._read: dict[tuple[str, frozenset[Address]], HeadReading] = {}
 
     async def of(self, pool: PricedPool, head: BlockRef) -> Prices:
-        """Price a pool's tokens by the pool, the deepest of its pair, and every reference that is named.
+        """Price a pool's tokens by the pool itself, the deepest of its pair, and every named reference.
 
         Raises: Refusal where a reference is too old or unreadable or there are too few, NodeError.
         """

@@ -43,7 +43,7 @@ class FeedSection(Section):
         return self
 
     def named(self) -> NamedFeed:
-        """Take the feed as it is read from the chain."""
+        """Convert the feed into the form in which it is read from the chain."""
         usual_s = Seconds(self.heartbeat + self.heartbeat // _LATE_DIVISOR)
         return NamedFeed(
             address=self.address,
@@ -63,7 +63,7 @@ class ReferencesSection(Section):
     """Chainlink feeds."""
 
     def named(self, *, may_be_single: bool) -> NamedReferences:
-        """Take the references as they are read from the chain."""
+        """Convert the references into the form in which they are read from the chain."""
         return NamedReferences(
             pools=self.pools, feeds=tuple(feed.named() for feed in self.feeds), may_be_single=may_be_single
         )

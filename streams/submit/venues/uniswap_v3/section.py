@@ -35,7 +35,7 @@ def _sane_window(window_s: Seconds) -> Seconds:
 
 
 class FirstDeployment(Section):
-    """Fields of the file itself: the first deployment, and the prices by which all of them are judged."""
+    """Fields of the file itself: the first deployment, and the prices by which all deployments are judged."""
 
     pools: tuple[Addr, ...] = Field(default=(), description="the pools that may be traded and provided in")
     factory: Addr | None = None
@@ -64,12 +64,12 @@ class FirstDeployment(Section):
     """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
 
     def references_named(self, chain_id: ChainId) -> NamedReferences:
-        """List what the file says prices its pairs. The devnet may do with a single pool."""
+        """List the references that the file names. On the devnet a single pool is enough."""
         return self.references.named(may_be_single=self.single_reference or chain_id == DEVNET)
 
 
 class FurtherDeployment(VenueFields):
-    """An entry of the file's `venues` of kind `uniswap_v3`. Prices are judged as at the first."""
+    """An entry of the file's `venues` of kind `uniswap_v3`. Its prices are judged as at the first deployment."""
 
     factory: Addr = Field(description="the factory that made its pools")
     router: Addr = Field(description="its router, of the form SwapRouter02")
@@ -79,5 +79,5 @@ class FurtherDeployment(VenueFields):
     )
 
     def names_pool(self, pool: PoolId) -> bool:
-        """Whether a pool may be acted in."""
+        """Return whether a pool may be acted in."""
         return pool in self.pools

@@ -21,7 +21,7 @@ WITHDRAWING_LOG_BPS = LogBps(6_931)
 
 
 class PricedPool(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool that tokens may be traded in, and whose own past price values them."""
+    """A pool in which tokens may be traded, and whose own mean price values them."""
 
     address: Address
     token0: Address
@@ -44,7 +44,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True):
-    """What prices a pair beside the pool that an intent acts in, and beside the deepest pool of the pair."""
+    """The references of a pair, beside the pool that an intent acts in and the pair's deepest pool."""
 
     pools: tuple[PricedPool, ...] = ()
     feeds: tuple[Feed, ...] = ()
@@ -63,7 +63,7 @@ class NamedFeed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamedReferences(msgspec.Struct, frozen=True, kw_only=True):
-    """References as the signer's file names them, before anything was read of the chain."""
+    """References as the signer's file names them, before anything is read from the chain."""
 
     pools: tuple[Address, ...] = ()
     feeds: tuple[NamedFeed, ...] = ()
@@ -71,7 +71,7 @@ class NamedReferences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedDeployment(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployment that the file names: only its own pools are acted in through its contracts."""
+    """One deployment that the file names: its contracts may act only in its own listed pools."""
 
     router: Address
     position_manager: Address
@@ -79,7 +79,7 @@ class ListedDeployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """`VenueTerms` of all deployments of Uniswap V3 that a signer's file names. The pools of each price the pairs of all."""
+    """`VenueTerms` of all deployments of Uniswap V3 in a signer's file. The pools of each price the pairs of all."""
 
     deployments: tuple[ListedDeployment, ...]
     references: References = References()
@@ -117,27 +117,27 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def read_calls(self, to: Address, data: bytes, owner: Address) -> Iterator[KnownCall]:
-        """Read swaps, mints and withdrawals of a deployment, in its listed pools. Raises: Refusal."""
+        """Read swaps, mints and withdrawals of a deployment in its listed pools. Raises: Refusal."""
         return calldata.read_calls(self.deployment_at(to), to, data, owner)
 
     def questions(self, owner: Address) -> Sequence[StateQuestion]:
-        """Ask nothing in the simulation: the logs of listed pools tell what they do."""
+        """Ask nothing in the simulation: the logs of the listed pools tell what intents do."""
         del owner
         return ()
 
     def touched(self, owner: Address, effect: "Effect") -> str | None:
-        """Name a listed pool whose liquidity a position manager changes: no log of the pool says whose it is."""
+        """Name a listed pool whose liquidity a position manager changes: the pool's logs do not say whose it is."""
         del owner
         changed = next(liquidity_changes(effect.logs, self.deployments), None)
         return None if changed is None else f"liquidity of {changed.pool}"
 
     def counts(self, log: "SimulatedLog") -> bool:
-        """Count an NFT that is burned: its manager lets only an emptied one go."""
+        """Count an NFT that is burned: its manager burns only an empty one."""
         managers = {each.position_manager for each in self.deployments}
         return log.address in managers and not int(log.topics[2], 16)
 
     def bind(self, judging: Judging) -> Appraiser:
-        """Give these terms a node."""
+        """Return an appraiser that asks a node."""
         from streams.submit.venues.uniswap_v3.appraise import PoolAppraiser  # noqa: PLC0415 - it knows these terms
 
         return PoolAppraiser(self, judging)
@@ -153,7 +153,7 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         return next(each for each in self.deployments if contract in {each.router, each.position_manager})
 
     def withdrawing_bound_ticks(self, pool: PricedPool) -> int:
-        """Return how far a pool's price may be from a reference while liquidity is only taken out.
+        """Return how far a pool's price may be from a reference where liquidity is only taken out.
 
         At spot s a range pays L * (sqrt(s) - sqrt(p))^2 / sqrt(s) more of token1 than it is worth at a price p, both clamped to the range:
         never less. So no reference bounds a loss here, but which mix of the tokens somebody who pushes the pool may leave behind.
@@ -161,7 +161,7 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.spot_bound_ticks(pool), self.max_spot_from_twap_withdrawing_log_bps)
 
     def spot_bound_ticks(self, pool: PricedPool) -> int:
-        """Return how far a pool's price may be from a reference while anything is traded or placed."""
+        """Return how far a pool's price may be from a reference where anything is traded or placed."""
         if self.max_spot_from_twap_log_bps is not None:
             return self.max_spot_from_twap_log_bps
         return spot_log_bps_of(pool.fee_pips)

@@ -13,7 +13,7 @@ _SECONDS_WRAP = 1 << 32
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool over a window up to a block; what happens in that block has no weight."""
+    """A pool's observations over a window that ends before a block; the block itself has no weight."""
 
     mean_tick: Tick
     mean_liquidity: Liquidity
@@ -21,12 +21,12 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask_past(window_s: Seconds) -> bytes:
-    """Write the question to a pool."""
+    """Encode the question to a pool."""
     return _OBSERVE.encode([window_s, 0])
 
 
 def read_past(answer: bytes, window_s: Seconds) -> Past:
-    """Read what the pool answered.
+    """Decode the pool's answer.
 
     Rounds: the tick towards minus infinity, the liquidity down.
     Raises: UnreadableError.
@@ -47,5 +47,5 @@ def read_past(answer: bytes, window_s: Seconds) -> Past:
 
 
 def age_s(now_s: Seconds, timestamp_s: int) -> Seconds:
-    """Return how long ago an observation was written, on the pool's clock of 32 bits."""
+    """Return the age of an observation, on the pool's 32-bit clock."""
     return Seconds((now_s - timestamp_s) % _SECONDS_WRAP)

@@ -24,14 +24,14 @@ _ROUNDING = 10
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """What leaves the owner and what comes, in raw token1."""
+    """What leaves the owner and what comes in, in raw token1."""
 
     leaves: int
     comes: int
 
     @property
     def loss(self) -> int:
-        """What leaves less what comes; negative where it gains."""
+        """What leaves less what comes in; negative for a gain."""
         return self.leaves - self.comes
 
     def check(self, max_loss_bps: Bps, what: str, priced: Priced) -> None:
@@ -49,7 +49,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 def pool_of(
     judged: JudgedIntent, moved: Mapping[Address, int], here: ListedDeployment, terms: UniswapV3Terms
 ) -> PricedPool | None:
-    """Find the pool of the called deployment that an intent is about; None where nothing moves. Raises: Refusal."""
+    """Find the pool that an intent acts in, of the called deployment; None where nothing moves. Raises: Refusal."""
     logs = judged.effect.logs
     named = {pool for call in judged.calls if (pool := named_pool(call, here)) is not None}
     if not named and not moved and not list(liquidity_changes(logs, terms.deployments)):
@@ -63,7 +63,7 @@ def pool_of(
 
 
 def pools_about(calls: Sequence[KnownCall], terms: UniswapV3Terms) -> list[PricedPool]:
-    """List the pools that calls may be about before it is seen what they do: those that they name, or all of their deployment."""
+    """List the pools that calls may act in, before they are simulated: those that they name, or all of their deployment."""
     found: list[PricedPool] = []
     for call in calls:
         if call.is_action:
@@ -74,7 +74,7 @@ def pools_about(calls: Sequence[KnownCall], terms: UniswapV3Terms) -> list[Price
 
 
 def in_order(token: Address, delta: int, pool: PricedPool) -> tuple[int, int]:
-    """Put a change of one token where the pool has it."""
+    """Put a change of one token into the pool's order of tokens."""
     return (delta, 0) if token == pool.token0 else (0, delta)
 
 
@@ -88,7 +88,7 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 
     # -------------------------------------------------------------- as simulated
     def check_effect(self, tokens: Mapping[Address, int], logs: Sequence[SimulatedLog]) -> tuple[Moved, ...]:
-        """Hold what the head shows against the limit on losses, and return it, at each reference price. Raises: Refusal."""
+        """Compare the effect at the head with the limit on losses, and return it, at each reference price. Raises: Refusal."""
         changes = list(liquidity_changes(logs, self.deployments))
         for change in changes:
             if change.pool != self.prices.pool.address:
@@ -108,7 +108,7 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 
     # -------------------------------------------------------------- at the worst price that the calldata accepts
     def check_worst(self) -> tuple[tuple[Moved, ...], ...]:
-        """Hold the least that the calldata accepts against the limit: the price may move before the block.
+        """Compare the least that the calldata accepts with the limit: the price may move before the block. Raises: Refusal.
 
         Returns at each reference price the worst of each call that trades or mints. Withdrawn liquidity is worth least at
         the price that values it, so what the head shows of it is its worst.
@@ -149,7 +149,7 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 def _parts(
     tokens: Mapping[Address, int], changes: Sequence[LiquidityChange], priced: Priced
 ) -> Iterator[int]:
-    """Value what moves, token by token and range by range."""
+    """Value what moves, by token and by range."""
     for token, delta in tokens.items():
         yield priced.value(*in_order(token, delta, priced.pool))
     for each in changes:
@@ -161,7 +161,7 @@ def _parts(
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mint offers, and the least of it that must be taken."""
+    """The amounts that a mint offers, and its minimums."""
 
     lower: Tick
     upper: Tick
@@ -176,7 +176,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         return (*range_amounts(price_x96, self.lower, self.upper, liquidity, round_up=True), liquidity)
 
     def accepted(self) -> tuple[int, int]:
-        """Return at which ticks the minimums may be met, outwards to the tick, within the range. Raises: Refusal.
+        """Return the ticks at which the minimums may be met, outwards to the tick, within the range. Raises: Refusal.
 
         As the price rises, a mint takes less of token0 and more of token1, but for the last unit of liquidity: so those prices
         lie in one interval, whose ends are those of a mint that has no such unit.
@@ -194,7 +194,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def worst_mints(priced: Priced, offer: Offer) -> Iterator[Moved]:
-    """Mint at both ends of the prices that the minimums accept. Raises: Refusal."""
+    """Compute a mint at both ends of the prices that its minimums accept. Raises: Refusal."""
     for tick in set(offer.accepted()):
         try:
             amount0, amount1, liquidity = offer.used(tick)
@@ -205,7 +205,7 @@ def worst_mints(priced: Priced, offer: Offer) -> Iterator[Moved]:
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
-    """Find the least tick at which something holds that then holds on; the highest where it never does."""
+    """Find the least tick from which on a condition holds; the highest where it never does."""
     while low < high:
         middle = (low + high) // 2
         if holds(middle):

@@ -27,7 +27,7 @@ _APPROVAL_LENGTH = len(_APPROVE) + 2 * 64
 
 
 def takes_back(intent: SubmitTransaction) -> bool:
-    """Return whether an intent does nothing but let a spender take nothing any more: `approve(spender, 0)`."""
+    """Return whether an intent only revokes an allowance: `approve(spender, 0)`."""
     data = intent.call.data
     is_approval_of_nothing = len(data) == _APPROVAL_LENGTH and data.endswith("0" * 64)
     return data.startswith(_APPROVE) and is_approval_of_nothing and not intent.call.value_wei
@@ -50,7 +50,7 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def contracts(self) -> Collection[Address]:
-        """The tokens, and the wrapping of the chain's coin."""
+        """The tokens, and the wrapper of the chain's coin."""
         return {*self.tokens, self.wrapped_native}
 
     def spenders(self, token: Address) -> Collection[Address]:
@@ -74,26 +74,26 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
     def touched(self, owner: Address, effect: "Effect") -> str | None:
-        """Return nothing: what tokens do is compared in every simulation, and valued where the intent goes."""
+        """Return nothing: token balances are compared in every simulation, and valued by the intent's own venue."""
         del owner, effect
         return None
 
     def counts(self, log: "SimulatedLog") -> bool:
-        """Count no transfer but those of the tokens."""
+        """Count only transfers of the tokens."""
         del log
         return False
 
     def bind(self, judging: Judging) -> "WalletTerms":
-        """Need no node."""
+        """Return itself: no node is needed."""
         del judging
         return self
 
     async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
-        """Read nothing."""
+        """Do nothing."""
         del calls, head
 
     async def appraise(self, judged: JudgedIntent) -> Cost:
-        """Hold an allowance against what the owner has, and let nothing move. Raises: Refusal."""
+        """Compare an allowance with what the owner has, and refuse any movement. Raises: Refusal."""
         for call in judged.calls:
             if call.function == "approve":
                 self._check_allowance(call, judged.effect)
@@ -103,7 +103,7 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
         return Cost()
 
     async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
-        """Price nothing."""
+        """Return no price."""
         del token, head
         return ()
 
