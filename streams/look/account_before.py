@@ -21,7 +21,7 @@ _WAD = 10**18
 
 # ------------------------------------------------------------------ positions
 async def positions_told(reader: ContractReader, policy: Policy) -> AsyncIterator[str]:
-    """Name which positions a book's owner has in pools that the book does not name, with the lines that would take them in.
+    """Name the positions of a book's owner in pools that the book does not name, with the lines that would add them.
 
     Raises: NodeError.
     """
@@ -53,7 +53,7 @@ def _unnamed(policy: Policy, found: PositionsFound, pool: PoolFound) -> str:
 
 # ------------------------------------------------------------------ loans
 async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | None) -> AsyncIterator[str]:
-    """Describe what a book's owner has and owes at venues of hedges, and what the book does about it; `known` is the chain's own lending market.
+    """Describe what a book's owner has and owes at hedging venues, and what the book does about it; `known` is the chain's own lending market.
 
     Raises: NodeError.
     """
@@ -72,7 +72,7 @@ async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | 
 
 
 def standing_text(loan: LoanStanding) -> str:
-    """Describe what an account has and owes, in the venue's own money. Rounds: down."""
+    """Describe what an account has and owes, in the venue's own unit of account. Rounds: down."""
     places = len(str(loan.unit)) - 1
     has, owes = (amount_text(each, places, places=2) for each in (loan.collateral, loan.debt))
     if not loan.debt:
@@ -96,14 +96,14 @@ def _what_becomes(policy: Policy, loan: LoanStanding, *, is_named: bool) -> str:
 
 
 def venue_text(spec: VenueSpec) -> str:
-    """Write a venue as a portfolio's `chain.venues` has it."""
+    """Write a venue in the form of a portfolio's `chain.venues`."""
     places = ", ".join(f'{each.role}: "{each.address}"' for each in spec.contracts)
     return f"{{name: {spec.name}, kind: {spec.kind}, {places}}}"
 
 
 # ------------------------------------------------------------------ allowances
 async def allowances_told(reader: ContractReader, policy: Policy) -> list[str]:
-    """Describe in a line what of a book's tokens somebody may take already, and whether its policy lets that stand.
+    """Describe in one line which allowances for a book's tokens exist, and whether its policy lets them stand.
 
     What is more than may stand the next plan takes back. Raises: NodeError.
     """
@@ -122,7 +122,7 @@ async def allowances_told(reader: ContractReader, policy: Policy) -> list[str]:
 
 
 def _spenders(policy: Policy) -> list[tuple[str, Address]]:
-    """List who takes a book's tokens where it acts and where it is hedged, by what it is there."""
+    """List the contracts that take a book's tokens where it acts and where it is hedged, by role."""
     return [
         (f"the {_role(each.role)}{of}", each.address)
         for spec, of in _acting(policy)
@@ -132,7 +132,7 @@ def _spenders(policy: Policy) -> list[tuple[str, Address]]:
 
 
 def _acting(policy: Policy) -> Iterator[tuple[VenueSpec, str]]:
-    """List the venues at which a book acts, with how a further one is called."""
+    """List the venues at which a book acts, with the name of a further one."""
     here = policy.acting_venue()
     hedged = policy.hedge.venue if policy.hedge else here
     for spec in policy.chain.all_venues():
@@ -147,7 +147,7 @@ def _role(role: str) -> str:
 
 
 def _bound(policy: Policy, token: Address, raw: int) -> str:
-    """Return whether a policy that lets something stand lets this stand."""
+    """Return whether a policy with standing allowances allows this one."""
     bound = policy.standing(token)
     if not bound:
         return ""
@@ -156,7 +156,7 @@ def _bound(policy: Policy, token: Address, raw: int) -> str:
 
 
 def _amount(policy: Policy, token: Address, raw: RawAmount | int) -> str:
-    """Show a token's amount for people; what is more than anybody has is any amount."""
+    """Format a token's amount for people; an amount above any possible balance is shown as unlimited."""
     symbol = next((each.symbol for each in policy.tokens if each.address == token), token)
     return (
         f"any amount of {symbol}"
@@ -167,7 +167,7 @@ def _amount(policy: Policy, token: Address, raw: RawAmount | int) -> str:
 
 # ------------------------------------------------------------------ transactions
 def waiting_told(account: Address, nonces: Sequence[int]) -> list[str]:
-    """Describe in a line which of an account's transactions wait to be mined."""
+    """Describe in one line which of an account's transactions are pending."""
     if not nonces:
         return []
     which = f"nonce {nonces[0]}" if len(nonces) == 1 else f"nonces {nonces[0]} to {nonces[-1]}"

@@ -21,7 +21,7 @@ _OF_A_CHAIN = ".toml"
 
 
 class ChainFound(msgspec.Struct, frozen=True, kw_only=True):
-    """A chain to look at."""
+    """A chain whose positions can be looked at."""
 
     profile: ChainProfile
     """For whoever reads it."""
@@ -34,7 +34,7 @@ class ChainFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_chain(chain_id: ChainId, file: Path | None, folder: Path) -> ChainFound:
-    """Find out where Uniswap V3 stands on a chain.
+    """Find the contracts of Uniswap V3 on a chain.
 
     Raises: SettingsError where nobody says it, or the file is of another chain.
     """

@@ -15,7 +15,7 @@ Value = Callable[[Both], RawAmount]
 
 
 class Earned(msgspec.Struct, frozen=True, kw_only=True):
-    """Units: raw quote at the price of now; bps of a year's yield on what was in the position on average."""
+    """Fees earned, in raw quote at the present price, and their yield in bps per year of the position's average value."""
 
     since_s: Seconds
     fees_quote: RawAmount
@@ -54,7 +54,7 @@ def earned(
 
 
 def _average(changes: Sequence[NftChange], now_s: Seconds, value: Value) -> RawAmount:
-    """Average what was in the position over its time, at the price of now."""
+    """Average a position's value over its time, at the present price."""
     held: Both = RawAmount(0), RawAmount(0)
     weighted = 0
     for change, until_s in zip(changes, [each.time_s for each in changes[1:]] + [now_s], strict=True):

@@ -27,7 +27,7 @@ _TERM = Term(1)
 async def book_at(
     node: Node, policy: Policy, head: Header, *, multicall: Address
 ) -> tuple[BookNow, list[Output]]:
-    """Add a book up at a block, and decide on it there: read at its parent, then follow the block as a watcher does.
+    """Compute a book at a block, and decide there: read at the parent block, then follow the block as a watcher does.
 
     Returns what the fold led to besides. Raises: NodeError, StateGoneError where the node does not have the parent's state.
     """
@@ -50,7 +50,7 @@ async def book_at(
 async def _read_all(
     node: Node, shard: Shard, block: BlockRef, multicall: Address
 ) -> tuple[list[str], list[Output]]:
-    """Read at a block until nothing more is wanted. Returns what cannot be read, with its reasons, and what came of the rest."""
+    """Read at a block until nothing more is wanted. Returns what cannot be read, with the reasons, and the results of the rest."""
     (policy,) = policies(shard.tables)
     place = ReadContext(
         chain=policy.chain, block=block, term=_TERM, holders=tuple(sorted(set(holders(policy))))
@@ -65,7 +65,7 @@ async def _read_all(
 
 
 def book_in_memory(shard: Shard, failed: Sequence[str] = ()) -> BookNow:
-    """Compute the one book of a shard that no log stands behind; what could not be read marks it."""
+    """Compute the one book of a shard without a log; what could not be read is marked."""
     at = ShardNow(
         shard=shard,
         head=shard.tables.head,

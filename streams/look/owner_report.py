@@ -29,7 +29,7 @@ from streams.present_books import BookNow
 
 
 class PairNow(msgspec.Struct, frozen=True, kw_only=True):
-    """The positions of a pair, added up as a book, and what the default policy says of it."""
+    """The positions of one pair, added up as a book, and the default policy's decision on it."""
 
     pair: PairFound
     book: BookNow
@@ -39,7 +39,7 @@ class PairNow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Glance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look has come to."""
+    """The result of a look."""
 
     chain_id: ChainId
     head: Header
@@ -61,7 +61,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
 async def glance(
     node: HttpNode, owner: str, *, block: int | None, chain_file: Path | None, folder: Path
 ) -> Glance:
-    """Look at an owner's positions at one block, the newest by default.
+    """Read an owner's positions at one block, the newest by default.
 
     Raises: SettingsError where owner or deployment are not known, UnreadableError, NodeError.
     """
@@ -95,7 +95,7 @@ async def glance(
 async def _loan(
     reader: ContractReader, lending: VenueSpec | None, owner: Address
 ) -> tuple[LoanStanding | None, str | None]:
-    """Ask the chain's lending market for the owner; a look goes on where it does not answer."""
+    """Ask the chain's lending market for the owner's account; where it does not answer, the look goes on without."""
     if lending is None:
         return None, None
     try:
@@ -105,7 +105,7 @@ async def _loan(
 
 
 def _suggested(chain: ChainFound, chain_id: ChainId, seen: PairNow, lending: VenueSpec | None) -> str:
-    """Write the file to go on from: a debt of the base is adopted as the hedge that it is."""
+    """Write the portfolio file to start from: a debt in the base is adopted as a hedge."""
     policy = seen.book.policy
     return portfolio_text(
         chain_id, chain.written, policy.owner, seen.pair, lending, hedged_bps=hedged_bps(seen.book)
@@ -142,7 +142,7 @@ async def _address(node: HttpNode, head: Header, owner: str) -> Address:
 async def _histories(
     node: HttpNode, manager: Address, token_ids: list[TokenId], head: Header
 ) -> tuple[dict[TokenId, list[NftChange]], str | None]:
-    """Read what was put into NFTs; many nodes give no logs so far back, and a look goes on without them."""
+    """Read what was put into NFTs; where a node has no logs so far back, the look goes on without."""
     try:
         return (await read_histories(node, manager, token_ids, head) if token_ids else {}), None
     except NodeError as error:

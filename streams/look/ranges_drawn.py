@@ -17,7 +17,7 @@ _ENDLESS = Decimal(10**6)
 
 
 def drawn(tick: Tick, lower: Tick, upper: Tick, *, base_is_0: bool) -> str:
-    """Draw a range with the price now in or beside it, the lowest price of the base to the left. Rounds: to a character."""
+    """Draw a range with the present price in or beside it, the lowest price of the base on the left. Rounds: to a character."""
     low, now, high = (lower, tick, upper) if base_is_0 else (-upper, -tick, -lower)
     scale = _WIDTH / (high - low)
     line = ["├", *("─" * (_WIDTH - 2)), "┤"]
@@ -30,7 +30,7 @@ def drawn(tick: Tick, lower: Tick, upper: Tick, *, base_is_0: bool) -> str:
 
 
 def distances_text(sqrt_price_x96: SqrtPriceX96, lower: Tick, upper: Tick, *, base_is_0: bool) -> str:
-    """Say by how much the price must move to reach each end of a range. Display only."""
+    """Describe by how much the price must move to reach each end of a range. Display only."""
     below, above = (lower, upper) if base_is_0 else (upper, lower)
     low, high = (_moves(sqrt_price_x96, edge, base_is_0=base_is_0) for edge in (below, above))
     if low > 0:
@@ -41,7 +41,7 @@ def distances_text(sqrt_price_x96: SqrtPriceX96, lower: Tick, upper: Tick, *, ba
 
 
 def _moves(sqrt_price_x96: SqrtPriceX96, edge: Tick, *, base_is_0: bool) -> Decimal:
-    """Return the price of the base at a tick, less the one now, as a share of that."""
+    """Return by what share the price of the base at a tick differs from the present one."""
     root = _WIDE.divide(Decimal(sqrt_price_at_tick(edge)), Decimal(sqrt_price_x96))
     ratio = _WIDE.multiply(root, root)
     return (ratio if base_is_0 else _WIDE.divide(Decimal(1), ratio)) - 1

@@ -27,7 +27,7 @@ class PairFound(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What a book of the pair is called: both symbols, in the letters that a book's name may have."""
+        """The book's name: both symbols, in the characters that a name may have."""
         text = f"{self.base.symbol}-{self.quote.symbol}".lower()
         return (
             "".join(char if char.isascii() and char.isalnum() else "-" for char in text).strip("-") or "book"
@@ -37,7 +37,7 @@ class PairFound(msgspec.Struct, frozen=True, kw_only=True):
 def pairs_in(
     found: PositionsFound, wrapped_native: Address, money: Collection[Address] = ()
 ) -> list[PairFound]:
-    """Group positions by the pair of tokens that they hold, and say which of both counts value. Most positions first.
+    """Group positions by their pair of tokens, and choose the quote of each. The pair with most positions comes first.
 
     `money` are the chain's stable tokens; others are known by their symbol.
     """
@@ -68,7 +68,7 @@ def _pair(found: PositionsFound, numbers: list[TokenId], ranks: Mapping[Address,
 
 
 def _rank(token: TokenFound, wrapped_native: Address, money: Collection[Address]) -> int:
-    """Order tokens by how likely value is counted in them: money, what calls itself so, the chain's own coin, any other."""
+    """Rank tokens by how likely they are the quote: stable tokens, tokens named like them, the chain's coin, any other."""
     if token.address in money:
         return 0
     if any(word in token.symbol.upper() for word in _MONEY):
@@ -85,7 +85,7 @@ def portfolio_text(
     *,
     hedged_bps: Bps = _NOTHING,
 ) -> str:
-    """Write a portfolio file in mode dry-run; `chain` is what it must say of a chain that is not well known. What it leaves out is a default.
+    """Write a portfolio file in mode dry-run; `chain` describes a chain that is not known here. What it leaves out has its default.
 
     `lending` is the market where the owner has something, and `hedged_bps` the share of the base that is owed there: it becomes the
     book's hedge. One of less than a whole percent does not, for 0% would close it.

@@ -28,7 +28,7 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 class Ability(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was tried: whether the node does it, and what follows where it does not."""
+    """One thing that was tried: whether the node supports it, and what follows where it does not."""
 
     name: str
     serves: Serves
@@ -37,23 +37,23 @@ class Ability(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was tried of one node."""
+    """Everything that was tried with one node."""
 
     tried: tuple[Ability, ...]
     batch: int
     """How many questions it takes at once."""
 
     def lacks(self, name: str) -> bool:
-        """Return whether the node said no to it."""
+        """Return whether the node does not support it."""
         return any(each.name == name and each.serves == "no" for each in self.tried)
 
     def unclear(self) -> list[Ability]:
-        """List what nothing is known of."""
+        """List what is not known of the node."""
         return [each for each in self.tried if each.serves == "unclear"]
 
 
 async def try_abilities(rpc: Rpc, newest: Header, old: BlockRef | None) -> Abilities:
-    """Try what Evenkeel will ask at a node's newest block, and for the state after an older one.
+    """Try each kind of request that Evenkeel makes, at a node's newest block and at the state of an older one.
 
     Raises: NodeError where even the plainest question gets no answer.
     """
@@ -89,7 +89,7 @@ def _questions(newest: Header) -> dict[str, Question]:
 
 
 async def _tried(rpc: Rpc, name: str, question: Question) -> Ability:
-    """Ask, again where the node has passing trouble: that says nothing about what it can do."""
+    """Ask, and repeat it where the node fails for a moment: that says nothing about what it supports."""
     says = ""
     for left in reversed(range(_TRIES)):
         try:
@@ -106,7 +106,7 @@ async def _tried(rpc: Rpc, name: str, question: Question) -> Ability:
 
 
 def _answered(name: str, answer: msgspec.Raw) -> Ability:
-    """Look into an answer where a node may pass over what it does not know. Raises: NodeError."""
+    """Check an answer where a node may ignore parameters that it does not know. Raises: NodeError."""
     if name in {"eth_call", "state overrides"}:
         payload = raw_bytes(parsed(_TEXT, answer, name))
         if not payload:
@@ -118,7 +118,7 @@ def _answered(name: str, answer: msgspec.Raw) -> Ability:
 
 
 async def _largest_batch(rpc: Rpc) -> int:
-    """Find how many questions the node takes at once: the connection halves what is refused."""
+    """Find how many questions the node accepts in one request: the connection halves a batch that is refused."""
     try:
         await rpc.ask_all([("eth_chainId", ())] * _BATCH)
     except NodeError:

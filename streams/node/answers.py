@@ -104,7 +104,7 @@ def header_of(answer: BlockAnswer, *, is_bloom_proven: bool = False) -> Header:
 
 
 def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
-    """Read a block's receipts and hold their places against its header. Raises: NodeError naming block and field.
+    """Read a block's receipts and check their places against its header. Raises: NodeError naming block and field.
 
     Whether they are all of the block is for `Proofs.check_receipts` to tell.
     """
@@ -120,7 +120,7 @@ def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
 
 
 def check_blooms(header: Header, answers: Sequence[ReceiptAnswer]) -> None:
-    """Hold the logs of receipts that nothing proves against their blooms and their header's. Raises: NodeError."""
+    """Check the logs of unproven receipts against their blooms and their header's bloom. Raises: NodeError."""
     bloom = 0
     for answer in answers:
         bloom |= checked_bloom(header, answer)
@@ -129,7 +129,7 @@ def check_blooms(header: Header, answers: Sequence[ReceiptAnswer]) -> None:
 
 
 def checked_bloom(header: Header, answer: ReceiptAnswer) -> int:
-    """Fold a receipt's logs, and hold that against the bloom that it tells. Raises: NodeError."""
+    """Compute the bloom of a receipt's logs, and compare it with the receipt's own. Raises: NodeError."""
     bloom = bloom_of(answer.logs)
     if answer.logs_bloom is not None and quantity(answer.logs_bloom) & ~bloom:
         place = quantity(answer.transaction_index)
@@ -138,7 +138,7 @@ def checked_bloom(header: Header, answer: ReceiptAnswer) -> int:
 
 
 def bloom_of(logs: Sequence[RawLog | LogAnswer]) -> int:
-    """Fold the addresses and topics of logs into a block's 2048-bit bloom."""
+    """Compute the 2048-bit bloom of the addresses and topics of logs."""
     bloom = 0
     for log in logs:
         bloom |= bloom_bits(log.address)
@@ -173,7 +173,7 @@ def _receipt_of(header: Header, index: int, answer: ReceiptAnswer) -> Receipt:
 
 
 def _logs_of(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, *, first: int) -> list[RawLog]:
-    """Read a receipt's logs: they are counted through the block, so that a missing one leaves a gap."""
+    """Read a receipt's logs, whose indices count through the block, so that a missing one leaves a gap."""
     logs = []
     for place, log in enumerate(answer.logs, first):
         if not _is_of(answer, log):  # letter for letter; else by what it means
@@ -194,7 +194,7 @@ def _logs_of(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, *, first:
 
 
 def _is_of(receipt: ReceiptAnswer, log: LogAnswer) -> bool:
-    """Return whether a log names block and transaction as its receipt does, which were checked."""
+    """Return whether a log names the same block and transaction as its receipt, which were checked."""
     return (
         log.block_hash == receipt.block_hash
         and log.block_number == receipt.block_number

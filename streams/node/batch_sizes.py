@@ -13,15 +13,15 @@ _TAKEN_BEFORE_MORE = 200
 
 
 class Batches:
-    """The size of a connection's batches: halved at a refusal, and grown again after a while without one."""
+    """The size of a connection's batches: halved when refused, and raised again after a while without a refusal."""
 
     def __init__(self) -> None:
-        """Begin with the largest."""
+        """Start with the largest size."""
         self.size = _MOST
         self._taken = 0
 
     def refused(self, count: int, error: TooMuchAskedError) -> None:
-        """Note that a node does not take that many questions at once."""
+        """Record that the node refused this many questions in one request."""
         smaller = max(1, count // 2)
         self._taken = 0
         if smaller < self.size:
@@ -29,7 +29,7 @@ class Batches:
             log.warning("smaller batches", questions=smaller, refused=count, error=str(error))
 
     def taken(self, count: int) -> None:
-        """Note that a node has answered a number of questions at once."""
+        """Record that the node answered this many questions in one request."""
         if self.size == _MOST or count < self.size:
             return
         self._taken += 1

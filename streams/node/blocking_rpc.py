@@ -15,7 +15,7 @@ _TIMEOUT_S = 60.0
 
 
 class RpcRefusedError(DevnetError):
-    """The node answered with an error."""
+    """Raised where the node answered with an error."""
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
         super().__init__(f"{method}: {error.get('message', error)}")

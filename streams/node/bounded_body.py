@@ -13,7 +13,7 @@ ENCODINGS = ", ".join(_WINDOW_BITS)
 
 
 async def read_bounded(response: aiohttp.ClientResponse, *, what: str, most_bytes: int) -> bytes:
-    """Read and unpack a body. Raises: TooMuchAskedError where it is longer than allowed, BrokenAnswerError where it cannot be unpacked."""
+    """Read and decompress a body. Raises: TooMuchAskedError where it is too long, BrokenAnswerError where it cannot be decompressed."""
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     window_bits = _WINDOW_BITS.get(encoding)
     if window_bits is None and encoding != "identity":

@@ -18,40 +18,40 @@ _WHOLE_PERCENT = 100
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider lets a node be asked; each question of a batch counts. None: no bound."""
+    """How often a node may be asked by its provider's terms; each question of a batch counts. None: no limit."""
 
     per_second: int | None = None
     per_day: int | None = None
 
     @property
     def is_bounded(self) -> bool:
-        """Whether there is any bound."""
+        """Return whether there is any limit."""
         return self.per_second is not None or self.per_day is not None
 
     def part(self, percent: int) -> "RateLimit":
-        """Take a share of what is allowed, for one of several processes that ask the node. Rounds: down; to 0 where it is less than one."""
+        """Return the share of the limit for one of several processes that ask the node. Rounds: down; 0 where it is less than one."""
         each = (self.per_second, self.per_day)
         per_second, per_day = (None if most is None else most * percent // _WHOLE_PERCENT for most in each)
         return RateLimit(per_second=per_second, per_day=per_day)
 
     @property
     def look_every_s(self) -> float:
-        """How far apart looks for a new block must be to take half of what is allowed; the rest is for the blocks."""
+        """Compute the polling interval that uses half of the limit; the rest is for reading the blocks."""
         per_second = 0.0 if self.per_second is None else _SECOND_S / self.per_second
         per_day = 0.0 if self.per_day is None else _DAY_S / self.per_day
         return 2 * max(per_second, per_day)
 
 
 def look_every_s(limits: Sequence[RateLimit], quorum: int) -> float:
-    """How far apart looks must be so that as many nodes as must agree can afford them; those that allow less are passed over once they are used up."""
+    """Compute the polling interval that enough nodes for a quorum can afford; nodes with smaller limits are skipped once those are used up."""
     return sorted(each.look_every_s for each in limits)[quorum - 1] if limits else 0.0
 
 
 class NodeBudget:
-    """Gives each question its turn, so that no second and no 24 hours have more than they may. It counts from the process's start."""
+    """Schedules questions so that no second and no 24 hours exceed the limit. It counts from the start of the process."""
 
     def __init__(self, limit: RateLimit, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take what is allowed; nothing was asked yet."""
+        """Start with the full limit."""
         self.limit = limit
         self._clock = clock
         self._turns: deque[tuple[float, int]] = deque()
@@ -61,12 +61,12 @@ class NodeBudget:
 
     @property
     def most_at_once(self) -> int:
-        """How many questions may go into one request."""
+        """Return how many questions may go into one request."""
         return self.limit.per_second or _UNBOUNDED
 
     @property
     def is_bounded(self) -> bool:
-        """Whether anything is counted."""
+        """Return whether questions are counted."""
         return self.limit.is_bounded
 
     @property
@@ -77,7 +77,7 @@ class NodeBudget:
         return sum(count for _, count in self._minutes)
 
     def reserve(self, counts: Sequence[int]) -> list[float]:
-        """Take a turn for each of some requests, none of them larger than `most_at_once`. Returns in how many seconds each has it.
+        """Reserve a time for each of some requests, none larger than `most_at_once`. Returns in how many seconds each may be sent.
 
         Raises: NodeBusyError where the last would have to wait for too long, or the day has no questions left; nothing is taken then.
         """
@@ -97,7 +97,7 @@ class NodeBudget:
         return [max(at_s - now_s, 0.0) for at_s, _ in turns]
 
     def _found(self, counts: Sequence[int], now_s: float) -> list[tuple[float, int]]:
-        """Find the first moments from which on a second holds no more than it may."""
+        """Find the earliest times at which no second exceeds its limit."""
         most = self.limit.per_second
         if most is None:
             return [(now_s, count) for count in counts]

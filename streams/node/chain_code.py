@@ -19,7 +19,7 @@ _ASKED = tuple(method(_POOL, name) for name in ("token0", "token1", "fee"))
 
 
 class ContractWrong(msgspec.Struct, frozen=True):
-    """A contract of a chain's file that is not on the chain as the file says."""
+    """A contract of a chain's file that the chain shows differently, or not at all."""
 
     role: str
     says: str
@@ -38,7 +38,7 @@ def pool_address(
 async def wrong_code(
     node: HttpNode, chain: ChainFile, roles: Collection[str], at: Hash
 ) -> AsyncIterator[ContractWrong]:
-    """Find the contracts whose code has another hash than the file states, or that are not there. Raises: NodeError."""
+    """Find the contracts whose code hash differs from the file's, or that have no code. Raises: NodeError."""
     places: Mapping[str, str] = chain.contracts.places()
     for role, stated in chain.contracts.code_hashes.items():
         if role not in roles:
@@ -57,7 +57,7 @@ async def wrong_code(
 async def wrong_pools(
     reader: ContractReader, chain: ChainFile, pools: Sequence[Address]
 ) -> AsyncIterator[tuple[Address, str]]:
-    """Find pools that are not where the file's init-code hash puts the pool of their tokens and fee. Raises: NodeError.
+    """Find pools whose address differs from the one that the file's init-code hash gives for their tokens and fee. Raises: NodeError.
 
     A contract that does not answer as a pool is passed over: it is for others to tell.
     """
@@ -81,7 +81,7 @@ async def wrong_pools(
 
 
 async def require_code(urls: Sequence[str], chain: ChainFile, roles: Collection[str]) -> None:
-    """Ask every node about the code of a chain's contracts, before anything relies on them.
+    """Check the code of a chain's contracts with every node, before anything relies on them.
 
     Raises: SettingsError naming the node, the file and the field that it contradicts, or a node of another chain; NodeError where one does not answer.
     """

@@ -28,7 +28,7 @@ _NOBODY = "0x" + 40 * "0"
 
 
 class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a chain or its file, and what there is to know."""
+    """What is wrong with a chain or its file, and what is known of it."""
 
     wrong: tuple[str, ...]
     notes: tuple[str, ...]
@@ -43,7 +43,7 @@ async def chain_facts(
     *,
     sequencer: SequencerFeed | None = None,
 ) -> ChainFacts:
-    """Ask a node what a chain's file says of it; without a file, for Multicall3 alone. `further` are other deployments of Uniswap V3.
+    """Compare a chain with its file; without a file, check Multicall3 alone. `further` are other deployments of Uniswap V3.
 
     `sequencer` is the uptime feed that books go by.
 
@@ -111,7 +111,7 @@ def _pairs(chain: ChainFile) -> Iterator[tuple[tuple[Address, Address], int]]:
 
 
 async def _wrong_pools(reader: ContractReader, chain: ChainFile) -> AsyncIterator[str]:
-    """Find pools that the factory has made elsewhere than the init-code hash says."""
+    """Find pools that the factory created at another address than the init-code hash gives."""
     try:
         made = await _pools_made(reader, chain, Address(chain.contracts.factory))
     except UnreadableError as error:
@@ -123,7 +123,7 @@ async def _wrong_pools(reader: ContractReader, chain: ChainFile) -> AsyncIterato
 
 
 async def _deployment(reader: ContractReader, chain: ChainFile, spec: VenueSpec) -> tuple[bool, str]:
-    """Return whether a further deployment makes its pools of the code that the chain's file knows; no file has the hash of another."""
+    """Return whether a further deployment's pools have the code that the chain's file knows; no file has another deployment's hash."""
     try:
         made = await _pools_made(reader, chain, spec.contract("factory"))
     except UnreadableError as error:
@@ -139,7 +139,7 @@ async def _deployment(reader: ContractReader, chain: ChainFile, spec: VenueSpec)
 
 
 class _PoolMade(NamedTuple):
-    """A pool that a factory tells of, and where the known code would put it."""
+    """A pool that a factory names, with the address that the known code gives it."""
 
     tokens: tuple[Address, Address]
     at: Address
@@ -147,7 +147,7 @@ class _PoolMade(NamedTuple):
 
 
 async def _pools_made(reader: ContractReader, chain: ChainFile, factory: Address) -> list[_PoolMade]:
-    """Ask a factory for pools of the wrapped coin and stable tokens; for none where no code is known.
+    """Ask a factory for pools of the wrapped coin and stable tokens; for none where the code is not known.
 
     Raises: UnreadableError where it is no factory, NodeError.
     """

@@ -19,7 +19,7 @@ _READ_AT_ONCE = 300
 async def observe(
     node: Node, place: ReadContext, wants: Sequence[DueRead], *, multicall: Address = MULTICALL3
 ) -> AsyncIterator[Observed | ObservationFailed]:
-    """Read what is wanted after all logs of a block, in order; what cannot be read says why.
+    """Read what is wanted after all logs of a block, in order; what cannot be read carries its reason.
 
     Raises: NodeError, UnreadableError where no venue has such an item.
     """

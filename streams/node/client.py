@@ -30,7 +30,7 @@ _REVERTED = 3
 
 
 class BatchingProvider(AsyncJSONBaseProvider):
-    """web3's way to a node: what is asked in one turn of the event loop goes out in one request.
+    """web3's provider over our connection: questions of one turn of the event loop go out in one request.
 
     It does not retry, and keeps no URL: the connection behind it does all that.
     """
@@ -39,14 +39,14 @@ class BatchingProvider(AsyncJSONBaseProvider):
     """A contract may name URLs to be asked for its answer. Nothing that a contract says is fetched."""
 
     def __init__(self, ask_all: AskAll) -> None:
-        """Take the connection's way to ask several questions."""
+        """Set the connection's function that asks several questions."""
         super().__init__()
         self._ask_all = ask_all
         self._waiting: list[tuple[Question, asyncio.Future[Outcome]]] = []
         self._sending: set[asyncio.Task[None]] = set()
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """Ask one question, together with the others of this turn. Raises: NodeError."""
+        """Ask one question, together with the others of this turn of the event loop. Raises: NodeError."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             sending = loop.create_task(self._send())
@@ -57,12 +57,12 @@ class BatchingProvider(AsyncJSONBaseProvider):
         return _response(await answer)
 
     async def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
-        """Ask the questions of a batch that web3 has put together. Raises: NodeError."""
+        """Ask the questions of a batch that web3 has made. Raises: NodeError."""
         outcomes = await self._ask_all([(method, tuple(params)) for method, params in batch_requests])
         return [_response(outcome) for outcome in outcomes]
 
     async def _send(self) -> None:
-        """Ask what waits; trouble with the node is everybody's."""
+        """Ask the queued questions; an error of the node fails all of them."""
         waiting, self._waiting = self._waiting, []
         try:
             outcomes = await self._ask_all([question for question, _ in waiting])
@@ -77,7 +77,7 @@ class BatchingProvider(AsyncJSONBaseProvider):
 
 
 def _response(outcome: Outcome) -> RPCResponse:
-    """Return an answer as web3 takes it. A revert is web3's to read; every other trouble is raised."""
+    """Return an answer in web3's form. A revert is left to web3; every other error is raised."""
     if not isinstance(outcome, CallRefused):
         return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
     if isinstance(outcome.error, CallRevertedError):
@@ -86,21 +86,21 @@ def _response(outcome: Outcome) -> RPCResponse:
 
 
 class Client:
-    """Contracts as they stood after one block, read by their published interfaces."""
+    """Contracts at the state after one block, called through their published interfaces."""
 
     def __init__(self, ask_all: AskAll, *, at: Hash) -> None:
-        """Ask at a block's hash, so that no reorg mixes two branches."""
+        """Bind to a block's hash, so that no reorg mixes two branches."""
         self.w3: AsyncWeb3[Any] = AsyncWeb3(BatchingProvider(ask_all), middleware=[])
         # web3 turns a bare hash into a number, with a question of its own; the form of EIP-1898 it passes on
         self.w3.eth.default_block = cast("BlockIdentifier", {"blockHash": at})
 
     def contract(self, address: Address, interface: str) -> AsyncContract:
-        """Name a contract, e.g. with "uniswap-v3/UniswapV3Pool"; nothing is asked yet."""
+        """Return a contract's functions by name, e.g. "uniswap-v3/UniswapV3Pool", without asking anything yet."""
         abi: Any = load_abi(*interface.split("/"))
         return self.w3.eth.contract(address=to_checksum_address(address), abi=abi)
 
     async def ask(self, calls: Sequence[Call]) -> list[Told]:
-        """Call functions together; what a contract does not answer says why, the others are answered.
+        """Call functions together; one that the contract does not answer carries its reason, the others are answered.
 
         Addresses come back in lower case. Raises: NodeError where the node has trouble.
         """
@@ -130,5 +130,5 @@ async def _told(call: Call) -> Told:
 
 
 def _ours(kind: str, value: Any) -> Any:
-    """Write an address as we do: web3 writes it with a checksum."""
+    """Convert an address from web3's checksummed form into ours."""
     return value.lower() if kind == "address" else value

@@ -16,7 +16,7 @@ def connect(
     quorum: int | None = None,
     limits: Sequence[RateLimit] = (),
 ) -> OneNode | SeveralNodes:
-    """Take the nodes of some URLs, in order of preference; nothing is asked yet. Two URLs of one host and port are one node.
+    """Make a node of some URLs, in order of preference, without asking anything yet. Two URLs of one host and port are one node.
 
     Each may be asked as its limit says, the first of such two's; without any, without bound.
     """

@@ -26,14 +26,14 @@ _AGGREGATES_AT_ONCE = 4
 
 
 class Method(Function, frozen=True, kw_only=True):
-    """A function of arguments and results that fill one word each, written and read ten times as fast as by eth-abi."""
+    """A function whose arguments and results are one word each, encoded and decoded ten times as fast as by eth-abi."""
 
     def encode(self, *arguments: Any) -> bytes:
-        """Write calldata."""
+        """Encode calldata."""
         return _calldata(self, arguments)
 
     def answer(self, returned: bytes) -> tuple[Any, ...]:
-        """Read what the function returned. Raises: UnreadableError."""
+        """Decode what the function returned. Raises: UnreadableError."""
         if len(returned) < WORD_BYTES * len(self.outputs):
             raise UnreadableError(f"{self.name} answers {len(returned)} bytes")
         words = (returned[at * WORD_BYTES :][:WORD_BYTES] for at in range(len(self.outputs)))
@@ -76,7 +76,7 @@ def _value(kind: str, raw: bytes) -> Any:
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One question to one contract."""
+    """One call to one contract."""
 
     to: Address
     method: Function
@@ -91,17 +91,17 @@ Told = tuple[Any, ...] | UnreadableError
 
 
 class ContractReader:
-    """Asks contracts as they stood after one block."""
+    """Calls contracts at the state after one block."""
 
     def __init__(self, node: Node, *, multicall: Address, at: Hash) -> None:
-        """Read through the chain's Multicall3, at a block's hash."""
+        """Bind to a block's hash and the chain's Multicall3."""
         self._node = node
         self.multicall = multicall
         self._at = at
         self._turns = asyncio.Semaphore(_AGGREGATES_AT_ONCE)
 
     async def ask(self, asks: Sequence[Ask]) -> list[Told]:
-        """Ask many questions; what a contract does not answer says why, the others are answered.
+        """Make many calls; one that the contract does not answer carries its reason, the others are answered.
 
         Raises: NodeError where the node has trouble: nothing is known of any of them then.
         """
@@ -110,7 +110,7 @@ class ContractReader:
         return [each for part in told for each in part]
 
     async def need(self, asks: Sequence[Ask]) -> list[tuple[Any, ...]]:
-        """Ask questions that must all be answered. Raises: UnreadableError, NodeError."""
+        """Make calls that must all be answered. Raises: UnreadableError, NodeError."""
         answers = []
         for told in await self.ask(asks):
             if isinstance(told, UnreadableError):
@@ -119,15 +119,15 @@ class ContractReader:
         return answers
 
     async def simulate(self, calls: Sequence[CallToSimulate], time_s: Seconds) -> list[SimulatedCall]:
-        """Run calls in order in one block upon this one. Raises: NodeError."""
+        """Simulate calls in order in one block on top of this one. Raises: NodeError."""
         return await self._node.simulate(calls, self._at, time_s)
 
     async def simulate_by_override(self, calls: Sequence[CallToSimulate]) -> list[SimulatedCall]:
-        """Run calls in order upon this block where `simulate` is not served. Raises: NodeError."""
+        """Simulate calls in order on this block where the node has no `simulate`. Raises: NodeError."""
         return await self._node.simulate_by_override(calls, self._at)
 
     async def _aggregate(self, asks: Sequence[Ask]) -> list[Told]:
-        """Ask in one call, or where that takes more gas or bytes than the node allows a call, in two."""
+        """Make all calls in one, or in two where that exceeds the node's limit on gas or bytes."""
         data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in asks])
         try:
             async with self._turns:

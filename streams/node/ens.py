@@ -28,7 +28,7 @@ Resolved = Address | UnreadableError
 
 
 async def resolve(client: Client, names: Collection[str]) -> dict[str, Resolved]:
-    """Resolve names at the client's block. Raises: NodeError where the node has trouble."""
+    """Resolve names at the client's block. Raises: NodeError where the node fails."""
     if names and not await client.w3.eth.get_code(to_checksum_address(REGISTRY)):
         return dict.fromkeys(names, UnreadableError("cannot be resolved: this chain has no ENS registry"))
     resolved = await asyncio.gather(*(_resolved(client, name) for name in names))
@@ -48,7 +48,7 @@ async def _resolved(client: Client, name: str) -> Resolved:
 
 
 def _node(name: str) -> bytes:
-    """Hash a name from its last label on (EIP-137)."""
+    """Compute a name's node by hashing its labels from the last one on (EIP-137)."""
     return functools.reduce(
         lambda node, label: keccak(node + keccak(text=label)), reversed(name.split(".")), bytes(32)
     )

@@ -29,7 +29,7 @@ _NOBODY = Hash("0x" + "0" * 64)
 
 
 class FakeLog(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction emits."""
+    """A log that a transaction emits."""
 
     address: Address
     topics: tuple[str, ...]
@@ -37,7 +37,7 @@ class FakeLog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FakeTransaction(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody did."""
+    """A transaction and what it does."""
 
     sender: Address
     to: Address
@@ -46,10 +46,10 @@ class FakeTransaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FakeChain:
-    """`port.Node`, and the chain behind it."""
+    """`port.Node`, with the chain that it follows."""
 
     def __init__(self, *, chain_id: int = 31_337, forgets: bool = True) -> None:
-        """Begin with one empty block. A node that does not forget knows orphans by hash, as geth does."""
+        """Start with one empty block. Unless told to forget, it knows orphaned blocks by hash, as geth does."""
         self.contracts: dict[Address, Contract] = {}
         self.wei: dict[Address, Callable[[Header], int]] = {}
         """What accounts have; nothing unless told."""
@@ -74,7 +74,7 @@ class FakeChain:
 
     # -------------------------------------------------------------- the chain
     def mine(self, *transactions: FakeTransaction) -> Header:
-        """Add a block with what was done."""
+        """Mine a block with some transactions."""
         self._salt += 1
         number = BlockNumber(len(self._branch))
         parent = self._branch[-1][0].block.hash if self._branch else _NOBODY
@@ -97,7 +97,7 @@ class FakeChain:
         return header
 
     def rollback(self, depth: int) -> Header:
-        """Take the last blocks away."""
+        """Revert the last blocks."""
         for header, body in self._branch[len(self._branch) - depth :]:
             self._orphans[header.block.hash] = (header, body)
         del self._branch[len(self._branch) - depth :]
@@ -105,7 +105,7 @@ class FakeChain:
 
     @property
     def head(self) -> Header:
-        """The newest block there is, whatever the node shows."""
+        """The newest block of the chain, whatever the node shows."""
         return self._branch[-1][0]
 
     def blocks(self) -> list[tuple[Header, Body]]:
@@ -113,7 +113,7 @@ class FakeChain:
         return list(self._branch)
 
     def fail(self, question: str, *faults: Fault) -> None:
-        """Let the next answers to a question of the port go wrong, one after another."""
+        """Make the next answers to a question of the port fail, one after another."""
         self._faults.setdefault(question, []).extend(faults)
 
     # -------------------------------------------------------------- the node
@@ -134,28 +134,28 @@ class FakeChain:
         return self._shown()[-1][0]
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
-        """Ask for blocks of the present branch by height."""
+        """Return blocks of the present branch by height."""
         if self._answer("headers") == "null":
             return [None] * len(numbers)
         shown = self._shown()
         return [shown[number][0] if 0 <= number < len(shown) else None for number in numbers]
 
     async def header(self, block_hash: Hash) -> Header | None:
-        """Ask for a block by hash, of whichever branch."""
+        """Return a block by hash, of any branch."""
         if self._answer("header") == "null":
             return None
         found = self._known().get(block_hash)
         return None if found is None else found[0]
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Ask for what happened in blocks, by their hashes."""
+        """Return the bodies of blocks by their hashes."""
         if self._answer("bodies") == "null":
             return [None] * len(headers)
         known = self._known()
         return [known[h.block.hash][1] if h.block.hash in known else None for h in headers]
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         if self._answer("call") == "null":
             return b""
         header = self._state(at)
@@ -168,30 +168,30 @@ class FakeChain:
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls upon a block: of what they would change, only transfers are known here."""
+        """Simulate calls on a block: of their effects, only transfers are known here."""
         del time_s
         self._answer("simulate")
         header = self._state(at)
         return simulate(self.contracts, calls, header, self.fees_bps)
 
     async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
-        """Run calls upon a block, as `simulate` does."""
+        """Simulate calls on a block, as `simulate` does."""
         return await self.simulate(calls, at, Seconds(0))
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
-        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        """Return native balances of accounts after blocks; None where the node no longer has the state."""
         if self._answer("native_balances") == "null":
             return [None] * len(questions)
         return [self._wei(account, at) for account, at in questions]
 
     async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
-        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        """Return the state of accounts after blocks; None where the node no longer has it."""
         if self._answer("accounts") == "null":
             return [None] * len(questions)
         return [self._account(account, at) for account, at in questions]
 
     async def close(self) -> None:
-        """Let go of nothing."""
+        """Do nothing: there is no connection."""
 
     # -------------------------------------------------------------- inside
     def _answer(self, question: str) -> Fault | None:
@@ -211,7 +211,7 @@ class FakeChain:
         return known if self._forgets else {**self._orphans, **known}
 
     def _state(self, at: Hash) -> Header:
-        """Find a block whose state can be asked for. Raises: BlockUnknownError, StateGoneError."""
+        """Return a block whose state is available. Raises: BlockUnknownError, StateGoneError."""
         found = self._known().get(at)
         if found is None:
             raise BlockUnknownError("header not found")

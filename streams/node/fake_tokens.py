@@ -21,7 +21,7 @@ def simulate(
     header: Header,
     fees_bps: Mapping[Address, int],
 ) -> list[SimulatedCall]:
-    """Answer calls in order, each upon the transfers before it."""
+    """Answer calls in order, each after the transfers before it."""
     moved: dict[tuple[Address, str], int] = {}
     answers = []
     for call in calls:

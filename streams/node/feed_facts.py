@@ -16,7 +16,7 @@ from streams.yaml_positions import FieldPath, Problem
 async def feed_problems(
     reader: ContractReader, policy: Policy, path: FieldPath, at: BlockRef
 ) -> AsyncIterator[Problem]:
-    """Find feeds of a book of the file at `path` that do not answer, or not as a price of now. Raises: NodeError."""
+    """Find feeds of a book of the file at `path` that do not answer, or whose answer is too old. Raises: NodeError."""
     named = list(_named(policy, path))
     answers = await read_feeds(reader, [feed.feed for _, feed in named]) if named else []
     for (place, feed), answer in zip(named, answers, strict=True):
@@ -31,7 +31,7 @@ async def feed_problems(
 
 
 async def feeds_told(reader: ContractReader, policy: Policy, at: BlockRef) -> list[str]:
-    """Say of each feed of a book what it says it is, its answer, and how old that is. Raises: NodeError."""
+    """Describe each feed of a book: its own description, its answer, and the answer's age. Raises: NodeError."""
     feeds = list(dict.fromkeys(feed.feed for feed in policy.feeds()))
     if not feeds:
         return []

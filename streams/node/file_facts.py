@@ -18,7 +18,7 @@ _TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
 
 
 async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
-    """Find what the chain says otherwise than a book of the file at `path`. Raises: NodeError."""
+    """Find where the chain contradicts a book of the file at `path`. Raises: NodeError."""
     told = await client.ask(
         [client.contract(token.address, _TOKEN).functions.decimals() for token in policy.tokens]
     )
@@ -38,7 +38,7 @@ async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> A
 
 
 def _paths(policy: Policy, path: FieldPath) -> Iterator[tuple[FieldPath, Address, Sequence[Address]]]:
-    """List the paths of pools by which a token has a price, each with its place in the file and its token."""
+    """List the pool paths that price a token, each with its place in the file and its token."""
     for k, reference in enumerate(policy.references or ()):
         yield (*path, "references", k, _field(reference.price)), policy.base, pools_of(reference.price)
     for j, asset in enumerate(policy.known_assets()):
@@ -56,7 +56,7 @@ def _field(source: PriceSource) -> str:
 
 
 async def _pools(client: "Client", policy: Policy) -> Mapping[PoolId, PoolFacts | str]:
-    """Ask each pool what it is, by its venue; a text says why it is not a pool."""
+    """Ask each pool's venue what it trades; a text says why it is not a pool."""
     found: dict[PoolId, PoolFacts | str] = {}
     for spec in policy.chain.all_venues():
         pools = policy.pools_of(spec.name)
@@ -89,7 +89,7 @@ def _of_reference(policy: Policy, facts: PoolFacts | str) -> Iterator[str]:
 def _of_path(
     policy: Policy, token: Address, pools: Sequence[PoolId], known: Mapping[PoolId, PoolFacts | str]
 ) -> Iterator[tuple[int, str]]:
-    """Walk from a token to the quote; the first pool that leads nowhere ends the walk."""
+    """Follow a path from a token to the quote; the first pool that does not trade the token ends it."""
     at = token
     for k, pool in enumerate(pools):
         facts = known[pool]

@@ -23,15 +23,15 @@ _FIRST_S, _MOST_S = 1.0, 60.0
 
 
 def silence_s(block_ms: int | None) -> float:
-    """Describe how long a node may be silent: the time of three blocks, and 10 s at least."""
+    """Return how long a node may be silent: the time of three blocks, and 10 s at least."""
     return SILENCE_S if block_ms is None else max(_LEAST_SILENCE_S, _SILENT_BLOCKS * block_ms / 1_000)
 
 
 class HeadHints:
-    """Listens to one node, and reconnects once it has been silent for too long: a frozen node gives no other sign."""
+    """Listens to one node's announcements of blocks, and reconnects after too long a silence, the only sign of a frozen node."""
 
     def __init__(self, url: str, *, silence_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a ws(s) URL, which may hold a key: it is shown nowhere."""
+        """Set a ws(s) URL, which may hold a key: it is shown nowhere."""
         self._url, self._silence_s, self._clock = url, silence_s, clock
         self._name = node_name(url)
         self._news = asyncio.Event()
@@ -39,18 +39,18 @@ class HeadHints:
 
     @property
     def is_heard(self) -> bool:
-        """Whether a block was told of within the silence that is allowed."""
+        """Return whether a block was announced within the allowed silence."""
         return self._heard_at_s is not None and self._clock() - self._heard_at_s < self._silence_s
 
     async def wait(self, most_s: float) -> None:
-        """Wait for word of a block, no longer than so many seconds."""
+        """Wait for an announcement of a block, at most for a number of seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(most_s):
                 await self._news.wait()
         self._news.clear()
 
     async def on_and_on(self) -> None:
-        """Listen until cancelled; whatever goes wrong is a line in the log and another try."""
+        """Listen until cancelled; each error is logged, and followed by another attempt."""
         failures = 0
         while True:
             began_s, why = self._clock(), "closed"
@@ -66,7 +66,7 @@ class HeadHints:
             await asyncio.sleep(backoff_s(failures, first_s=_FIRST_S, most_s=_MOST_S))
 
     async def _listen(self, session: aiohttp.ClientSession) -> None:
-        """Subscribe, and take word after word until the node closes. Raises: TimeoutError where it is silent."""
+        """Subscribe, and take announcements until the node closes. Raises: TimeoutError where it is silent."""
         async with asyncio.timeout(_CONNECT_S):
             socket = await session.ws_connect(self._url, max_msg_size=_MOST_BYTES)
         async with socket:

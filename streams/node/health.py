@@ -18,7 +18,7 @@ _FIRST_REST_S, _LONGEST_REST_S = 1.0, 30.0
 
 @dataclass
 class NodeHealth:
-    """Kept up to date by whoever asks the node."""
+    """How well a node answers, kept by whoever asks it."""
 
     head: BlockNumber | None = None
     head_time_s: Seconds | None = None
@@ -35,13 +35,13 @@ class NodeHealth:
     rests_until_s: float = 0.0
 
     def at(self, head: Header, now_s: float) -> None:
-        """Take note of a node's newest block."""
+        """Record a node's newest block."""
         if head.block.number != self.head:
             self.head, self.head_at_s = head.block.number, now_s
             self.head_time_s = head.block.timestamp_s
 
     def answered(self, took_s: float) -> None:
-        """Take note of an answer."""
+        """Record an answer."""
         self.failing -= _FAILURE_WEIGHT * self.failing
         self.trouble, self.failed_in_a_row, self.rests_until_s = "", 0, 0.0
         self.latency_s = (
@@ -49,14 +49,14 @@ class NodeHealth:
         )
 
     def failed(self, error: NodeError, now_s: float) -> None:
-        """Take note of a question without an answer: where others are there, it is not asked again at once."""
+        """Record a question without an answer; where there are other nodes, this one is left alone for a while."""
         self.failing += _FAILURE_WEIGHT * (1 - self.failing)
         self.trouble = str(error)
         self.rests_until_s = now_s + doubled(_FIRST_REST_S, self.failed_in_a_row, most=_LONGEST_REST_S)
         self.failed_in_a_row += 1
 
     def seen(self, name: str, highest: BlockNumber | None, budget: NodeBudget | None) -> NodeSeen:
-        """Return it under its name, beside the highest block that any node has shown."""
+        """Return the health under the node's name, beside the highest block that any node has shown."""
         return NodeSeen(
             name=name,
             head=self.head,
@@ -69,5 +69,5 @@ class NodeHealth:
         )
 
     def rests(self, now_s: float) -> bool:
-        """Return whether it failed so recently that another node is better asked."""
+        """Return whether the node failed so recently that another one should be asked."""
         return now_s < self.rests_until_s

@@ -51,7 +51,7 @@ class HttpNode:
         limit: RateLimit | None = None,
         budget: NodeBudget | None = None,
     ) -> None:
-        """Take a URL, and how often it may be asked: a limit of its own, or a budget that it shares. Nothing is asked yet."""
+        """Set the URL, and how often it may be asked: a limit of its own, or a shared budget. Nothing is asked yet."""
         self.budget = budget or NodeBudget(limit or RateLimit())
         self._rpc = Rpc(url, timeout_s=timeout_s, budget=self.budget)
         self._undisturbed = Undisturbed(self._rpc)
@@ -65,7 +65,7 @@ class HttpNode:
         return chain_id
 
     async def keeps_own_time(self) -> bool:
-        """Return whether the node is an anvil, by its own word."""
+        """Return whether the node says that it is an anvil."""
         return await self._undisturbed.is_needed()
 
     async def newest(self) -> Header:
@@ -77,7 +77,7 @@ class HttpNode:
         return header
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
-        """Ask for blocks of the present branch by height."""
+        """Read blocks of the present branch by height."""
         answers = await self._rpc.ask_all(
             [("eth_getBlockByNumber", (hex(number), _HASHES_ONLY)) for number in numbers]
         )
@@ -90,7 +90,7 @@ class HttpNode:
         return found
 
     async def header(self, block_hash: Hash) -> Header | None:
-        """Ask for a block by hash, of whichever branch."""
+        """Read a block by hash, of any branch."""
         header = self._header(await self._rpc.ask("eth_getBlockByHash", block_hash, _HASHES_ONLY))
         if header is not None and header.block.hash != block_hash:
             raise BrokenAnswerError(
@@ -99,18 +99,18 @@ class HttpNode:
         return header
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Ask for what happened in blocks, by their hashes."""
+        """Read the bodies of blocks by their hashes."""
         return await self._receipts.of(headers)
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         call = {"to": to, "data": "0x" + data.hex()}
         return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_call", call), "eth_call"))
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        """Simulate calls in order in one block on top of a block, given by hash; the node's state does not change."""
         block = {"blockOverrides": {"time": hex(time_s)}, "calls": [request_of(call) for call in calls]}
         asked = {"blockStateCalls": [block], "validation": False}
         answer = await self._ask_at(at, "eth_simulateV1", asked)
@@ -120,7 +120,7 @@ class HttpNode:
         return [simulated(each) for each in blocks[0].calls]
 
     async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
-        """Run calls in order by eth_call, with code of ours at their senders: gas and logs are not known then.
+        """Simulate calls in order by eth_call, with our code at their senders: gas and logs are not known then.
 
         A contract that sends does nothing else during these calls: its own code is away.
         """
@@ -134,13 +134,13 @@ class HttpNode:
         return [outcome(*result) for result in results]
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
-        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        """Read native balances of accounts after blocks; None where the node no longer has the state."""
         asked = [("eth_getBalance", (account, {"blockHash": at})) for account, at in questions]
         answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
         return [None if _is_gone(answer) else _wei(answer) for answer in answers]
 
     async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
-        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        """Read the state of accounts after blocks; None where the node no longer has it."""
         asked = [
             (method, (account, {"blockHash": at})) for account, at in questions for method in _OF_AN_ACCOUNT
         ]
@@ -149,7 +149,7 @@ class HttpNode:
         return [_account(answers[at : at + count]) for at in range(0, len(answers), count)]
 
     async def waiting(self, account: Address) -> range:
-        """Ask for the nonces of an account's transactions that wait in the node's mempool, behind those that are mined without a gap."""
+        """Read the nonces of an account's pending transactions that follow the mined ones without a gap."""
         asked = [("eth_getTransactionCount", (account, tag)) for tag in ("latest", "pending")]
         counts = [
             parsed(_TEXT, granted(each), "eth_getTransactionCount") for each in await self._rpc.ask_all(asked)
@@ -157,11 +157,11 @@ class HttpNode:
         return range(*map(quantity, counts))
 
     async def code(self, account: Address, at: Hash) -> bytes:
-        """Ask for the code that stands at an address; nothing at a plain account's."""
+        """Read the code at an address; empty for a plain account."""
         return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_getCode", account), "eth_getCode"))
 
     def web3(self, at: Hash) -> "Client":
-        """Read contracts as they stood after a block with web3: for what is asked seldom."""
+        """Return a web3 client at the state after a block, for calls that are made rarely."""
         from streams.node.client import Client  # noqa: PLC0415 - takes its time; nobody who follows needs it
 
         return Client(
@@ -169,11 +169,11 @@ class HttpNode:
         )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._rpc.close()
 
     async def _ask_at(self, at: Hash, method: str, asked: Any, *behind: Any) -> msgspec.Raw:
-        """Ask about the state after one block; `behind` are the parameters that follow the block's hash."""
+        """Ask about the state after one block; `behind` are the parameters after the block's hash."""
         question = (asked, {"blockHash": at}, *behind)
         return await self._undisturbed.ask({at}, lambda: self._rpc.ask(method, *question))
 

@@ -14,7 +14,7 @@ from streams.node.read_feeds import read_descriptions, read_feeds
 
 
 class FeedFact(NamedTuple):
-    """What there is to say of a feed, and whether it contradicts the file."""
+    """A statement about a feed, and whether it contradicts the file."""
 
     is_right: bool
     says: str
@@ -23,7 +23,7 @@ class FeedFact(NamedTuple):
 async def known_feed_facts(
     reader: ContractReader, feeds: PriceFeeds, at: BlockRef
 ) -> AsyncIterator[FeedFact]:
-    """Ask each feed of a chain's file for its description and its last answer. Raises: NodeError."""
+    """Read the description and the last answer of each feed of a chain's file. Raises: NodeError."""
     addresses = [Address(feed.address) for feed in feeds.pairs.values()]
     answers, names = await read_feeds(reader, addresses), await read_descriptions(reader, addresses)
     for (pair, feed), answer, name in zip(feeds.pairs.items(), answers, names, strict=True):

@@ -15,7 +15,7 @@ from streams.node.venues.aave_v3.standing import why_unfollowed
 
 
 class LendingFacts(NamedTuple):
-    """What is wrong with a market or its addresses, and what there is to know."""
+    """What is wrong with a lending market or its addresses, and what is known of it."""
 
     wrong: Sequence[str]
     notes: Sequence[str]
@@ -34,7 +34,7 @@ _OF_PROVIDER = {
 
 
 async def lending_facts(reader: ContractReader, market: LendingContracts) -> LendingFacts:
-    """Ask a pool for the provider that it takes its contracts from, and that one for these; and whether the pool can be followed.
+    """Ask a pool for its addresses provider, the provider for its contracts, and whether the pool can be followed.
 
     Raises: NodeError.
     """

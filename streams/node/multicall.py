@@ -16,7 +16,7 @@ _MAY_FAIL = 1
 
 
 def aggregate(calls: Sequence[tuple[Address, bytes]]) -> bytes:
-    """Write the calldata of calls that may each fail.
+    """Encode the calldata of calls that may each fail.
 
     offset | count | offset of each call | each: target, may it fail, offset 96, length, data padded
     """
@@ -32,7 +32,7 @@ def aggregate(calls: Sequence[tuple[Address, bytes]]) -> bytes:
 
 
 def aggregated(answer: bytes) -> list[tuple[bool, bytes]]:
-    """Read whether each call succeeded, and what it returned. Raises: NodeError."""
+    """Decode whether each call succeeded, and what it returned. Raises: NodeError."""
     base = _int(answer, 0) + _WORD
     count = _int(answer, base - _WORD)
     if count > len(answer) // _WORD:

@@ -71,14 +71,14 @@ _BUSY = re.compile(
 
 
 def error_of(method: str, *, code: int, message: str, status: int = 200) -> NodeError:
-    """Sort an error that a node put into its answer; the message must be free of keys already."""
+    """Classify an error in a node's answer, whose message must be free of keys already."""
     sort = _sort_of(code, message, status)
     says = f"{message or 'no reason given'} ({code}), HTTP {status}"
     return sort(f"{method}: the node is busy: {says}" if sort is NodeBusyError else f"{method}: {says}")
 
 
 def error_of_status(method: str, status: int) -> NodeError:
-    """Sort an HTTP answer that holds no JSON-RPC, by its status alone."""
+    """Classify an HTTP answer without JSON-RPC by its status alone."""
     if status in _BUSY_STATUSES or status >= 500:
         return NodeBusyError(f"{method}: the node is busy: HTTP {status}")
     if status in _TOO_LARGE_STATUSES:
@@ -87,7 +87,7 @@ def error_of_status(method: str, status: int) -> NodeError:
 
 
 def error_of_page(method: str, payload: bytes) -> NodeError | None:
-    """Sort an answer of HTTP 200 that is a web page: some proxy speaks, not the node."""
+    """Classify an answer of HTTP 200 that is a web page: a proxy speaks, not the node."""
     if payload.lstrip()[:1] == b"<":
         return NodeBusyError(f"{method}: the node is busy: HTTP 200 with a web page, no JSON-RPC")
     return None
@@ -99,7 +99,7 @@ def broken(method: str, says: str) -> BrokenAnswerError:
 
 
 def _sort_of(code: int, message: str, status: int) -> type[NodeError]:
-    """Sort by what is surest first: a contract may put any words into its own reason, so a revert comes before words."""
+    """Classify an error by its surest sign first: a contract may put any words into its reason, so a revert comes before words."""
     if code in _REVERTED_CODES or _REVERTED.search(message):
         return CallRevertedError
     if code in _TOO_MUCH_CODES or status in _TOO_LARGE_STATUSES:

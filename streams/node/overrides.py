@@ -24,17 +24,17 @@ _FORWARDER = bytes.fromhex(
 
 
 def call_of(calls: Sequence[CallToSimulate]) -> bytes:
-    """Write the calldata for Multicall3 that makes the calls in order, each by its sender's forwarder."""
+    """Encode the call of Multicall3 that makes calls in order, each through its sender's forwarder."""
     return aggregate([(call.sender, _forwarded(call)) for call in calls])
 
 
 def overrides_of(calls: Sequence[CallToSimulate]) -> dict[Address, dict[str, Any]]:
-    """Put a forwarder at each sender; its storage and its coin stay what they are."""
+    """Override the code of each sender by a forwarder; its storage and its balance stay the same."""
     return {call.sender: {"code": "0x" + _FORWARDER.hex()} for call in calls}
 
 
 def outcome(succeeded: bool, returned: bytes) -> SimulatedCall:  # noqa: FBT001 - as Multicall3 answers
-    """Read what one call came to; of its gas and logs nothing is known."""
+    """Decode the result of one call; its gas and logs are not known."""
     return SimulatedCall(succeeded=succeeded, returned=returned, gas_used=0, logs=(), reason="")
 
 

@@ -10,7 +10,7 @@ from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """A block without what happened in it."""
+    """The header of a block."""
 
     block: BlockRef
     base_fee_wei: Wei
@@ -24,14 +24,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in a block, checked against its header."""
+    """A block's receipts and logs, checked against its header."""
 
     logs: tuple[RawLog, ...]
     receipts: tuple[Receipt, ...]
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account has and has done, after a block."""
+    """An account's balance and nonce after a block."""
 
     wei: Wei
     nonce: int
@@ -47,7 +47,7 @@ class SimulatedLog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of several calls, each upon the ones before, came to."""
+    """The result of one of several calls, each made after the ones before it."""
 
     succeeded: bool
     returned: bytes
@@ -59,7 +59,7 @@ class SimulatedCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallToSimulate(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as its sender would make it."""
+    """A call with its sender."""
 
     sender: Address
     to: Address
@@ -70,7 +70,7 @@ class CallToSimulate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(Protocol):
-    """A chain as one node tells it.
+    """A chain as one node shows it.
 
     A block the node does not know is None, never an empty one. Every question is bounded in time.
     Raises: NodeError where there is no answer, of the sort that says why.
@@ -89,42 +89,42 @@ class Node(Protocol):
         ...
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
-        """Ask for blocks of the present branch by height."""
+        """Read blocks of the present branch by height."""
         ...
 
     async def header(self, block_hash: Hash) -> Header | None:
-        """Ask for a block by hash, of whichever branch."""
+        """Read a block by hash, of any branch."""
         ...
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Ask for what happened in blocks, by their hashes."""
+        """Read the bodies of blocks by their hashes."""
         ...
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         ...
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        """Simulate calls in order in one block on top of a block, given by hash; the node's state does not change."""
         ...
 
     async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
-        """Run calls in order where `simulate` is not served; gas and logs are not known then.
+        """Simulate calls in order where `simulate` is not supported; gas and logs are not known then.
 
         A contract that sends does nothing else during these calls.
         """
         ...
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
-        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        """Read native balances of accounts after blocks; None where the node no longer has the state."""
         ...
 
     async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
-        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        """Read the state of accounts after blocks; None where the node no longer has it."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...

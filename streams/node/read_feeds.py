@@ -20,7 +20,7 @@ _DESCRIPTION = declared("description()", "string")
 
 
 async def read_feeds(reader: ContractReader, feeds: Sequence[Address]) -> list[FeedRead | UnreadableError]:
-    """Read the last round of each feed, and in which unit it counts. Raises: NodeError."""
+    """Read the last round and the decimals of each feed. Raises: NodeError."""
     told = await reader.ask([Ask(feed, asked) for feed in feeds for asked in (_ROUND, _DECIMALS)])
     found: list[FeedRead | UnreadableError] = []
     for feed, last, unit in zip(feeds, told[::2], told[1::2], strict=True):
@@ -43,7 +43,7 @@ async def read_feeds(reader: ContractReader, feeds: Sequence[Address]) -> list[F
 
 
 async def read_uptime(reader: ContractReader, feeds: Sequence[Address]) -> list[UptimeRead | UnreadableError]:
-    """Read of each uptime feed whether the sequencer is up, and since when. Raises: NodeError."""
+    """Read from each uptime feed whether the sequencer is up, and since when. Raises: NodeError."""
     told = await reader.ask([Ask(feed, _ROUND) for feed in feeds])
     return [
         last
@@ -54,6 +54,6 @@ async def read_uptime(reader: ContractReader, feeds: Sequence[Address]) -> list[
 
 
 async def read_descriptions(reader: ContractReader, feeds: Sequence[Address]) -> list[str]:
-    """Ask feeds what they say they are; empty where one does not answer. Raises: NodeError."""
+    """Read the descriptions of feeds; empty where one does not answer. Raises: NodeError."""
     told = await reader.ask([Ask(feed, _DESCRIPTION) for feed in feeds])
     return ["" if isinstance(each, UnreadableError) else str(each[0]) for each in told]

@@ -10,7 +10,7 @@ from streams.node.contract_calls import Ask, ContractReader, Method
 
 
 class _Given(Method, frozen=True, kw_only=True):
-    """A function of which the calldata is given whole."""
+    """A function with given calldata."""
 
     data: bytes
 
@@ -21,7 +21,7 @@ class _Given(Method, frozen=True, kw_only=True):
 
 
 async def answers_to(reader: ContractReader, calls: Sequence[BlockCall]) -> tuple[CallRead, ...]:
-    """Return what contracts answer after a block; what the node cannot tell is left out. Raises: NodeError."""
+    """Call contracts at the state after a block; what the node cannot answer is left out. Raises: NodeError."""
     try:
         words = await read_words(reader, calls) if calls else []
     except StateGoneError:
@@ -34,7 +34,7 @@ async def answers_to(reader: ContractReader, calls: Sequence[BlockCall]) -> tupl
 
 
 async def read_words(reader: ContractReader, calls: Sequence[BlockCall]) -> list[int | UnreadableError]:
-    """Ask each call and take its answer as one unsigned word. Raises: NodeError."""
+    """Make calls and decode each answer as one unsigned word. Raises: NodeError."""
     told = await reader.ask([Ask(call.to, _given(call)) for call in calls])
     return [each if isinstance(each, UnreadableError) else int(each[0]) for each in told]
 

@@ -28,12 +28,12 @@ _RECEIPT = msgspec.json.Decoder(ReceiptAnswer | None)
 
 
 class Receipts:
-    """Asks a node for what happened in blocks, and remembers which way it answers."""
+    """Reads the receipts of blocks, and remembers which way a node supports."""
 
     def __init__(
         self, rpc: Rpc, proofs: Proofs | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Ask for whole blocks first."""
+        """Start by asking for whole blocks."""
         self._rpc = rpc
         self._proofs = proofs or Proofs()
         self._clock = clock
@@ -41,7 +41,7 @@ class Receipts:
         self._one_by_one_until_s: float | None = None
 
     async def of(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Ask for what happened in blocks, by their hashes; None where the node does not know a block.
+        """Read the bodies of blocks by their hashes; None where the node does not know a block.
 
         Raises: NodeError.
         """
@@ -60,7 +60,7 @@ class Receipts:
         return bodies
 
     async def _instead(self, headers: Sequence[Header], error: NodeError) -> list[Body | None]:
-        """Ask one by one; if that works, go on so for a while. Raises: NodeError."""
+        """Ask for single receipts; if that works, go on so for a while. Raises: NodeError."""
         bodies = await self._one_by_one(headers)
         if self._one_by_one_until_s is None:
             log.warning("receipts one by one", method=_SINGLE, instead_of=_WHOLE, error=str(error))
@@ -77,7 +77,7 @@ class Receipts:
         return [self._body(header, answer) for header, answer in zip(headers, answers, strict=True)]
 
     async def _one_by_one(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Take block after block: a full one is some requests already."""
+        """Read block after block: a full one takes several requests by itself."""
         bodies: list[Body | None] = []
         for header in headers:
             answers = await self._rpc.ask_all([(_SINGLE, (hash_,)) for hash_ in header.transactions])
@@ -92,7 +92,7 @@ class Receipts:
         return None if receipts is None else self._proven(header, receipts)
 
     def _joined(self, header: Header, receipts: Sequence[ReceiptAnswer | None]) -> Body | None:
-        """Make a body of single receipts; one that is of another block, or of none, shows that this block is gone."""
+        """Make a body of single receipts; one of another block, or of none, shows that this block is gone."""
         whole = [receipt for receipt in receipts if receipt is not None]
         here = [receipt for receipt in whole if receipt.block_hash.lower() == header.block.hash]
         return self._proven(header, here) if len(here) == len(header.transactions) else None

@@ -8,7 +8,7 @@ _ANSWER_TIMEOUT_S = 10.0
 
 
 def check_chain(found: ChainId, expected: ChainId) -> None:
-    """Compare what a node says with the deployment's chain. Raises: SettingsError."""
+    """Compare a node's chain id with the deployment's. Raises: SettingsError."""
     if found != expected:
         raise SettingsError(f"the node follows chain {found}, this deployment is of chain {expected}")
 

@@ -49,7 +49,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class CallRefused(msgspec.Struct, frozen=True):
-    """Why one question of several has no answer: anything but a busy node, which fails all of them."""
+    """Raised for one question of several that has no answer, for any reason but a busy node, which fails all of them."""
 
     error: NodeError
 
@@ -63,7 +63,7 @@ class Rpc:
     def __init__(
         self, url: str, *, timeout_s: float, most_bytes: int = _MOST_BYTES, budget: NodeBudget | None = None
     ) -> None:
-        """Take the node's URL, which may hold a key: it is shown nowhere."""
+        """Set the node's URL, which may hold a key: it is shown nowhere."""
         self.budget = budget or NodeBudget(RateLimit())
         self._remind = Reminder(_REMIND_S)
         self._url = url
@@ -78,16 +78,16 @@ class Rpc:
 
     @property
     def batch_size(self) -> int:
-        """How many questions go into one request, as far as the node's refusals tell."""
+        """The number of questions in one request, as far as the node's refusals tell."""
         return self._batches.size
 
     async def ask(self, method: str, *params: Any) -> msgspec.Raw:
-        """Ask one question. Raises: NodeError, of the sort that `trouble` finds."""
+        """Ask one question. Raises: NodeError, of the type that `trouble` finds."""
         (outcome,) = await self.ask_all([(method, params)])
         return granted(outcome)
 
     async def ask_all(self, questions: Sequence[Question]) -> list[Outcome]:
-        """Ask many questions at once; the outcomes come in their order.
+        """Ask many questions at once; the results keep their order.
 
         A batch that the node refuses is asked again in halves, down to one question at a time.
 
@@ -107,7 +107,7 @@ class Rpc:
             log.debug("asked a node", **msgspec.structs.asdict(self.usage))
 
     async def _ask_part(self, questions: Sequence[Question], turn_s: float) -> list[Outcome]:
-        """Ask in one request once it is its turn, or where that is too much for the node, in two."""
+        """Ask in one request when its turn comes, or in two where that is too much for the node."""
         if turn_s > 0:
             if self._remind.is_due():
                 log.info("waits for its turn", questions=len(questions), **asdict(self.budget.limit))
@@ -146,7 +146,7 @@ class Rpc:
     def _outcomes(
         self, questions: Sequence[Question], answers: Sequence[_Answer], status: int
     ) -> list[Outcome]:
-        """Put answers in the order of their questions. Raises: NodeError."""
+        """Put answers into the order of their questions. Raises: NodeError."""
         what = questions[0][0]
         found = {answer.id: answer for answer in answers}
         if len(answers) == 1 < len(questions) and answers[0].error is not None:  # how geth refuses a batch
@@ -173,7 +173,7 @@ class Rpc:
         return answers
 
     def _no_batch(self, what: str, answer: _Answer, status: int) -> NodeError:
-        """Explain why many questions have one answer: a limit of the moment, or the node takes no such batch."""
+        """Explain why many questions got one answer: a limit for now, or the node does not accept such a batch."""
         outcome = self._outcome(what, answer, status)
         if isinstance(outcome, CallRefused):
             return TooMuchAskedError(f"{what}: the node takes no batch: {outcome.error}")
@@ -207,12 +207,12 @@ class Rpc:
             raise NodeBusyError(f"{what}: no answer: {type(error).__name__}") from None
 
     def _rest(self, retry_after: str) -> None:
-        """Ask nothing for as long as the node has asked for, in seconds; a date is passed over."""
+        """Pause for the seconds that the node asked for; a date is ignored."""
         if re.fullmatch(r"\d{1,6}", retry_after, re.ASCII):
             self._rests_until_s = time.monotonic() + min(int(retry_after), _LONGEST_REST_S)
 
     def _outcome(self, method: str, answer: _Answer, status: int) -> Outcome:
-        """Take a result, or a reason why there is none. Raises: NodeBusyError."""
+        """Return a result, or the reason why there is none. Raises: NodeBusyError."""
         if answer.error is None and bytes(answer.result) and status == 200:
             return answer.result
         if answer.error is None and status != 200:

@@ -13,7 +13,7 @@ from streams.node.read_feeds import read_uptime
 
 
 class SequencerFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """How a chain's sequencer stands."""
+    """The state of a chain's sequencer."""
 
     trouble: SequencerReason | None
     """Why books do not act; None: they may."""

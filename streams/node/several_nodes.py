@@ -41,7 +41,7 @@ def usual_quorum(nodes: int) -> int:
 
 
 class SeveralNodes:
-    """`port.Node` of several nodes, in order of preference.
+    """`port.Node` over several nodes, in order of preference.
 
     The newest block is the highest that `quorum` nodes have on one branch. Questions about it go to the first of those; a node that
     fails is passed over until it answers again. Where nodes are on different branches nothing is decided: that is BlockUnknownError.
@@ -55,7 +55,7 @@ class SeveralNodes:
         budgets: Mapping[str, NodeBudget] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take nodes by the names that the log shows, and what counts their questions where they have a budget."""
+        """Set the nodes by the names that the log shows, with the budgets that count their questions."""
         assert 1 <= quorum <= len(nodes)
         self._nodes = dict(nodes)
         self._quorum = quorum
@@ -78,7 +78,7 @@ class SeveralNodes:
         return all((await self._answers(lambda node: node.keeps_own_time())).values())
 
     async def newest(self) -> Header:
-        """Ask all nodes for their newest block, and return the highest that a quorum has on one branch."""
+        """Ask all nodes for their newest block, and return the highest one that a quorum has on one branch."""
         heads = await self._answers(lambda node: node.newest())
         for name, head in heads.items():
             self.health[name].at(head, self._clock())
@@ -92,7 +92,7 @@ class SeveralNodes:
         return header
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
-        """Ask as many nodes as must agree for blocks by height. Raises: BlockUnknownError where they differ."""
+        """Read blocks by height from a quorum of nodes. Raises: BlockUnknownError where they differ."""
         first, *others = await self._first_answers(lambda node: node.headers(numbers), self._quorum)
         for other in others:
             for number, here, there in zip(numbers, first, other, strict=True):
@@ -103,49 +103,49 @@ class SeveralNodes:
         return first
 
     async def header(self, block_hash: Hash) -> Header | None:
-        """Ask for a block by hash, of whichever branch; None where no node has it."""
+        """Read a block by hash, of any branch; None where no node has it."""
         return await self._whole(lambda node: node.header(block_hash), lambda header: header is not None)
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Ask for what happened in blocks, by their hashes: the first node that knows all of them."""
+        """Read the bodies of blocks by their hashes, from the first node that knows all of them."""
         return await self._whole(lambda node: node.bodies(headers), lambda bodies: None not in bodies)
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         return await self._ask(lambda node: node.call(to, data, at))
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash."""
+        """Simulate calls in order in one block on top of a block, given by hash."""
         return await self._ask(lambda node: node.simulate(calls, at, time_s))
 
     async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
-        """Run calls in order where `simulate` is not served."""
+        """Simulate calls in order where `simulate` is not supported."""
         return await self._ask(lambda node: node.simulate_by_override(calls, at))
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
-        """Ask what accounts had after blocks: the first node that still has all of the states."""
+        """Read native balances of accounts after blocks, from the first node that still has all of the states."""
         return await self._whole(
             lambda node: node.native_balances(questions), lambda balances: None not in balances
         )
 
     async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
-        """Ask for the state of accounts after blocks: the first node that still has all of it."""
+        """Read the state of accounts after blocks, from the first node that still has all of it."""
         return await self._whole(lambda node: node.accounts(questions), lambda states: None not in states)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await asyncio.gather(*(node.close() for node in self._nodes.values()))
 
     def seen(self) -> tuple[NodeSeen, ...]:
-        """Report of each node how it has answered."""
+        """Return each node's health."""
         highest = max((each.head for each in self.health.values() if each.head is not None), default=None)
         return tuple(each.seen(name, highest, self._budgets.get(name)) for name, each in self.health.items())
 
     # ---------------------------------------------------------------- which node
     async def _answers(self, question: "Question[T]") -> dict[str, T]:
-        """Ask every node that is not resting, and all where too few are left; who has trouble, or keeps all others waiting, is left out.
+        """Ask every node that is not resting, and all where too few remain; nodes that fail, or are much slower than the rest, are left out.
 
         Raises: NodeBusyError where none answers.
         """
@@ -167,7 +167,7 @@ class SeveralNodes:
         return {name: answers[name] for name in self._nodes if name in answers}
 
     async def _until_enough(self, asked: "Mapping[asyncio.Future[T], str]") -> list[str]:
-        """Wait until so many have answered as must agree, and a little longer. Returns who has not by then."""
+        """Wait until a quorum has answered, and a little longer. Returns the nodes that have not answered by then."""
         waiting = set(asked)
         while waiting and len(_answered(asked)) < self._quorum:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -186,7 +186,7 @@ class SeveralNodes:
         return answer
 
     async def _first_answers(self, question: "Question[T]", count: int) -> list[T]:
-        """Ask one node after the other, those that rest last, until enough have answered. Raises: NodeError of the last that failed."""
+        """Ask the nodes one by one, resting ones last, until enough have answered. Raises: NodeError of the last that failed."""
         answers: list[T] = []
         failure: NodeError | None = None
         for name in self._all():
@@ -199,12 +199,12 @@ class SeveralNodes:
         raise failure or NodeBusyError(f"{len(answers)} nodes answer, {count} must: {self._troubles()}")
 
     def _awake(self) -> list[str]:
-        """List the nodes that have not just failed, best first."""
+        """List the nodes that have not just failed, in order of preference."""
         now_s = self._clock()
         return [name for name in self._order if not self.health[name].rests(now_s)]
 
     def _all(self) -> list[str]:
-        """List all nodes, best first, those last that have just failed."""
+        """List all nodes in order of preference, those that have just failed last."""
         awake = self._awake()
         return [*awake, *(name for name in self._order if name not in awake)]
 
@@ -213,7 +213,7 @@ class SeveralNodes:
         return answer
 
     async def _whole(self, question: "Question[T]", is_whole: Callable[[T], bool]) -> T:
-        """Take the first answer that lacks nothing, else the first of all."""
+        """Return the first complete answer, else the first of all."""
         partial: list[T] = []
         failure: NodeError | None = None
         for name in self._all():
@@ -234,7 +234,7 @@ class SeveralNodes:
 
     # ---------------------------------------------------------------- which branch
     async def _at_level(self, heads: Mapping[str, Header], level: int) -> dict[str, Header]:
-        """Ask the nodes that have come so far for their block at a height."""
+        """Ask the nodes that have reached a height for their block there."""
         there = {name: head for name, head in heads.items() if head.block.number == level}
         for name in [name for name, head in heads.items() if head.block.number > level]:
             try:
@@ -267,7 +267,7 @@ class SeveralNodes:
 
 
 def _answered(asked: "Mapping[asyncio.Future[T], str]") -> dict[str, T]:
-    """Collect the answers that have come. Raises: whatever is no trouble of a node."""
+    """Collect the answers that have arrived. Raises: any error that is not a node's."""
     answers: dict[str, T] = {}
     for task, name in asked.items():
         if not task.done() or task.cancelled() or isinstance(task.exception(), NodeError):

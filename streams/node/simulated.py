@@ -23,7 +23,7 @@ class _CallError(_Wire, frozen=True):
 
 
 class CallAnswer(_Wire, frozen=True):
-    """What one call came to."""
+    """The result of one call."""
 
     status: str
     return_data: str
@@ -42,7 +42,7 @@ SIMULATION = msgspec.json.Decoder(tuple[SimulationAnswer, ...])
 
 
 def request_of(call: CallToSimulate) -> dict[str, str]:
-    """Write a call as the node takes it."""
+    """Write a call in the node's form."""
     return {
         "from": call.sender,
         "to": call.to,
@@ -53,7 +53,7 @@ def request_of(call: CallToSimulate) -> dict[str, str]:
 
 
 def simulated(answer: CallAnswer) -> SimulatedCall:
-    """Read what a call came to; where it failed, what it failed with."""
+    """Read the result of a call; of a failed one, the revert data."""
     error = answer.error
     returned = answer.return_data if error is None or error.data is None else error.data
     return SimulatedCall(

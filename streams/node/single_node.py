@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class OneNode:
-    """`port.Node` of one node: its answers and errors as they are, with how it answers noted down."""
+    """`port.Node` over one node: its answers and errors unchanged, with its health recorded."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class OneNode:
         budget: NodeBudget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take a node by the name that people are shown, and what counts its questions where it has a budget."""
+        """Set the node by the name that people see, with the budget that counts its questions."""
         self._name, self._node, self._budget, self._clock = name, node, budget, clock
         self.health = NodeHealth()
 
@@ -44,49 +44,49 @@ class OneNode:
         return header
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
-        """Ask for blocks of the present branch by height."""
+        """Read blocks of the present branch by height."""
         return await self._asked(self._node.headers(numbers))
 
     async def header(self, block_hash: Hash) -> Header | None:
-        """Ask for a block by hash, of whichever branch."""
+        """Read a block by hash, of any branch."""
         return await self._asked(self._node.header(block_hash))
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Ask for what happened in blocks, by their hashes."""
+        """Read the bodies of blocks by their hashes."""
         return await self._asked(self._node.bodies(headers))
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
-        """Call a contract as the state was after a block, given by hash."""
+        """Call a contract at the state after a block, given by hash."""
         return await self._asked(self._node.call(to, data, at))
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash."""
+        """Simulate calls in order in one block on top of a block, given by hash."""
         return await self._asked(self._node.simulate(calls, at, time_s))
 
     async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
-        """Run calls in order where `simulate` is not served."""
+        """Simulate calls in order where `simulate` is not supported."""
         return await self._asked(self._node.simulate_by_override(calls, at))
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
-        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        """Read native balances of accounts after blocks; None where the node no longer has the state."""
         return await self._asked(self._node.native_balances(questions))
 
     async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
-        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        """Read the state of accounts after blocks; None where the node no longer has it."""
         return await self._asked(self._node.accounts(questions))
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._node.close()
 
     def seen(self) -> tuple[NodeSeen, ...]:
-        """Return how the node has answered; with no other beside it, it is behind none."""
+        """Return the node's health; without another node it is never behind."""
         return (self.health.seen(self._name, self.health.head, self._budget),)
 
     async def _asked(self, answer: Awaitable[T]) -> T:
-        """Wait for an answer, and note how long it took, or why there is none. Raises: whatever the node raises."""
+        """Wait for an answer, and record how long it took or why there is none. Raises: whatever the node raises."""
         began_s = self._clock()
         try:
             found = await answer

@@ -41,12 +41,12 @@ class Undisturbed:
     """Asks about state so that no block in the making shows in the answers."""
 
     def __init__(self, rpc: Rpc) -> None:
-        """Find out at the first question whether the node needs it."""
+        """Start without knowing whether the node needs it; the first question finds out."""
         self._rpc = rpc
         self._needed: bool | None = None
 
     async def ask(self, blocks: Collection[Hash], question: Callable[[], Awaitable[T]]) -> T:
-        """Ask about the state after blocks; again if the newest was among them and another was being made."""
+        """Ask about the state after blocks; again if the newest was among them while another was being made."""
         while await self.is_needed():
             newest = await self._newest()
             answer = await question()
@@ -55,13 +55,13 @@ class Undisturbed:
         return await question()
 
     async def is_needed(self) -> bool:
-        """Return whether the node is an anvil; only once. Raises: NodeError."""
+        """Return whether the node is an anvil; it is asked once. Raises: NodeError."""
         if self._needed is None:
             self._needed = await self._is_anvil()
         return self._needed
 
     async def _stands(self, newest: Hash) -> bool:
-        """Return whether no transaction behind the newest block had been executed: none waits that counts already."""
+        """Return whether no pending transaction had been executed on top of the newest block."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + _MAKING_S
         while True:
@@ -79,12 +79,12 @@ class Undisturbed:
         return Hash(latest.hash)
 
     async def _waiting(self) -> dict[str, int]:
-        """Ask for the first nonce that waits to be mined of each sender that has one."""
+        """Read the first pending nonce of each sender that has one."""
         pool: _Pool = parsed(_POOL, await self._rpc.ask("txpool_inspect"), "txpool_inspect")
         return {sender: min(map(int, nonces)) for sender, nonces in pool.pending.items() if nonces}
 
     async def _count_already(self, waiting: Mapping[str, int]) -> list[bool]:
-        """Ask of each sender whether its first transaction counts already, though it still waits."""
+        """Return whether any sender's first pending transaction counts as executed already."""
         counts = await self._rpc.ask_all(
             [("eth_getTransactionCount", (sender, "latest")) for sender in waiting]
         )

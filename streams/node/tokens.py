@@ -41,7 +41,7 @@ _REBASING: tuple[tuple[Function, tuple[object, ...]], ...] = (
 
 
 class TransferTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """A transfer to try: of what, from whom, how much; 0: nobody has any."""
+    """A transfer to try: token, sender, amount; 0: nobody has any."""
 
     token: Address
     holder: Address
@@ -51,7 +51,7 @@ class TransferTrial(msgspec.Struct, frozen=True, kw_only=True):
 async def token_fault(
     reader: ContractReader, token: Address, holders: Sequence[Address], at: BlockRef, *, acts: bool
 ) -> str | None:
-    """Explain why a token cannot be kept by its transfers; None: nothing speaks against it.
+    """Explain why a token's balance cannot be followed by its transfers; None: nothing speaks against it.
 
     `holders` may have some: pools, mostly. Where none has, only its functions are looked at. So they are where the node
     cannot try a transfer, and for a book that acts that is a fault of its own.
@@ -78,7 +78,7 @@ async def token_fault(
 async def _simulated(
     reader: ContractReader, calls: Sequence[CallToSimulate], at: BlockRef
 ) -> list[SimulatedCall]:
-    """Run calls in whichever way the node serves. Raises: MethodMissingError where it serves none, NodeError."""
+    """Simulate calls in whichever way the node supports. Raises: MethodMissingError where it supports none, NodeError."""
     try:
         return await reader.simulate(calls, Seconds(at.timestamp_s + _BLOCK_S))
     except RequestRefusedError as error:
@@ -133,7 +133,7 @@ def _transfer(token: Address, sender: Address, recipient: Address, amount: RawAm
 
 
 def _verdict(trial: TransferTrial, told: Sequence[SimulatedCall]) -> str | None:
-    """Compare what left and what came with what was sent, there and back; a transfer may return nothing."""
+    """Compare what was debited and credited with what was sent, there and back; a transfer may return nothing."""
     if not told:
         return None
     legs = (told[0:5], (told[4], told[3], told[5], told[7], told[6]))

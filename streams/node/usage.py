@@ -4,7 +4,7 @@ import msgspec
 
 
 class Usage(msgspec.Struct):
-    """Counts since the connection was made."""
+    """Counts of requests since the connection was made."""
 
     requests: int = 0
     questions: int = 0

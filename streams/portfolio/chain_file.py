@@ -14,7 +14,7 @@ _NAME = "aave"
 
 
 def lending_in(chain: ChainFile) -> VenueSpec | None:
-    """Take a chain's lending market from its file, as a portfolio names it; None where the file has none."""
+    """Return a chain's lending market from its file, in the form of a portfolio; None where the file has none."""
     if chain.aave_v3 is None:
         return None
     contracts = (
@@ -25,7 +25,7 @@ def lending_in(chain: ChainFile) -> VenueSpec | None:
 
 
 def _named_in(text: str, file: str) -> ChainFile | None:
-    """Read the chain's file that a portfolio names; None where it names none. Raises: SettingsError naming both."""
+    """Read the chain file that a portfolio names; None where it names none. Raises: SettingsError naming both."""
     document = read_yaml(text, file)
     chain = document.value.get("chain") if isinstance(document.value, dict) else None
     named = chain.get("profile") if isinstance(chain, dict) else None
@@ -38,6 +38,6 @@ def _named_in(text: str, file: str) -> ChainFile | None:
 
 
 def chain_file_for(chain_id: ChainId, portfolio: Path) -> ChainFile | None:
-    """Find what is known of a chain: the file that a portfolio names for it, where there is one, else ours. Raises: SettingsError."""
+    """Return the chain's file: the one that a portfolio names, else the one of this release. Raises: SettingsError."""
     own = _named_in(read_text(portfolio), str(portfolio)) if portfolio.exists() else None
     return own if own is not None and own.chain_id == chain_id else known_chains().get(chain_id)

@@ -19,7 +19,7 @@ _FEWEST_SLOTS, _MOST_SLOTS = 24, 10_000
 
 
 def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
-    """Find what contradicts itself, or is absurd."""
+    """Find settings that contradict each other, or cannot be meant."""
     yield from _chain(portfolio.chain)
     yield from _repeated((("books", i, "book"), book.book) for i, book in enumerate(portfolio.books))
     yield from _shared_accounts(portfolio)
@@ -38,7 +38,7 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
 
 
 def _chain(chain: ChainSection) -> Iterator[Problem]:
-    """A number that is said once more must be the same, whether a book is live or not."""
+    """Check that a number which is stated twice is the same, whether a book is live or not."""
     if chain.live_on is not None and chain.live_on != chain.id:
         says = f"{chain.live_on} is not chain.id, {chain.id}: no book of this file could be live"
         yield Problem(("chain", "live_on"), says)
@@ -61,7 +61,7 @@ def _repeated(named: Iterable[tuple[FieldPath, str]]) -> Iterator[Problem]:
 
 
 def _shared_accounts(portfolio: Portfolio) -> Iterator[Problem]:
-    """An account that two books count would be counted twice; an owner's positions too."""
+    """Find accounts that two books count, whose balances or positions would be counted twice."""
     book_of: dict[Address, BookSection] = {}
     for i, book in enumerate(portfolio.books):
         named: list[tuple[FieldPath, Address]] = [(("books", i, "owner"), book.owner)]
@@ -94,7 +94,7 @@ def _tokens(book: BookSection, path: FieldPath) -> Iterator[Problem]:
 
 
 def _assets(book: BookSection, path: FieldPath) -> Iterator[Problem]:
-    """An asset is priced once, and all targets fit into one book."""
+    """Check that each asset is priced once, and that all targets fit into one book."""
     priced = dict.fromkeys((book.base,), "base") | {book.quote: "quote"}
     priced |= dict.fromkeys(book.quote_equivalents, "an equivalent of the quote")
     known = {token.address: says for name, says in priced.items() if (token := book.token(name)) is not None}
@@ -130,7 +130,7 @@ def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
 
 
 def slots_of(section: PriceHistorySection) -> int:
-    """Return how many prices cover the span of a history. Rounds: up."""
+    """Return how many prices a history needs for its time span. Rounds: up."""
     return -(-section.span // section.every)
 
 

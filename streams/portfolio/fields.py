@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def at_least(count: int) -> AfterValidator:
-    """Refuse a list of fewer items."""
+    """Refuse a list with fewer items."""
 
     def check(items: tuple[T, ...]) -> tuple[T, ...]:
         if len(items) < count:
@@ -45,7 +45,7 @@ def at_least(count: int) -> AfterValidator:
 
 
 def share_up_to(most: Bps, why: str = "") -> AfterValidator:
-    """Refuse a share of nothing or below, and one above the most; `why` follows in the message."""
+    """Refuse a share of 0 or less, and one above the maximum; `why` follows in the message."""
 
     def check(share: Bps) -> Bps:
         if not 0 < share <= most:
@@ -56,7 +56,7 @@ def share_up_to(most: Bps, why: str = "") -> AfterValidator:
 
 
 def move_up_to(most: LogBps) -> AfterValidator:
-    """Refuse a move of a price that is greater than the most."""
+    """Refuse a price move that is greater than the maximum."""
 
     def check(move: LogBps) -> LogBps:
         if move > most:
@@ -67,7 +67,7 @@ def move_up_to(most: LogBps) -> AfterValidator:
 
 
 class Section(BaseModel):
-    """A part of the file. What it does not know it refuses."""
+    """A section of the file, which refuses unknown fields."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True

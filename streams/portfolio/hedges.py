@@ -101,7 +101,7 @@ def _bps(factor: Decimal) -> int:
 
 
 def problems_in_hedge(policy: Policy, path: FieldPath) -> Iterator[Problem]:
-    """Find a hedge that could not act, or whose own steps would set off its emergency."""
+    """Find a hedge that could not act, or whose own steps would trigger its emergency."""
     hedge, here = policy.hedge, (*path, "hedge")
     if not hedge:
         return
@@ -141,7 +141,7 @@ def _factors(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
 
 
 def _laws(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
-    """Find what no law can be asked about."""
+    """Find values for which the laws of ratio and band are not defined."""
     if isinstance(hedge.band, LawBand) and not hedge.band.step_cost:
         yield Problem((*path, "band", "law", "step_cost"), "is less than the quote's smallest unit")
     if not hedge.auto:
@@ -155,7 +155,7 @@ def _laws(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
 
 
 def notes_on_hedge(policy: Policy) -> Iterator[str]:
-    """Describe what of a hedge is right and may still surprise."""
+    """Describe what of a valid hedge may surprise."""
     if policy.hedge and policy.hedge.auto and not policy.price_history:
         volatility = bps_text(policy.hedge.auto.volatility_bps)
         yield (

@@ -24,7 +24,7 @@ _DUST_DIGITS = 4
 
 
 def problems_in_limits(book: BookSection, path: FieldPath, chain: ChainNumbers) -> Iterator[Problem]:
-    """Find the limits of a book that cannot be meant."""
+    """Find limits of a book that cannot be meant."""
     yield from _shares(book, path)
     yield from _times(book, path, chain.block_s)
     yield from _amounts(book, path)

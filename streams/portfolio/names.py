@@ -20,7 +20,7 @@ _BYTES32 = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 def read_address(text: object, info: ValidationInfo) -> Address:
-    """Read an address, or the name of one. Raises: ValueError."""
+    """Read an address, or a name that stands for one. Raises: ValueError."""
     written = str(text).strip()
     if not is_name(written):
         return parse_address(text)
@@ -31,26 +31,26 @@ def read_address(text: object, info: ValidationInfo) -> Address:
 
 
 def read_pool(text: object, info: ValidationInfo) -> PoolId:
-    """Read what a venue knows a pool by: an address or a name, or the 32 bytes of one that has no contract. Raises: ValueError."""
+    """Read a pool's identifier: an address or a name, or 32 bytes for a pool without a contract. Raises: ValueError."""
     written = str(text).strip()
     return PoolId(written.lower()) if _BYTES32.fullmatch(written) else read_address(text, info)
 
 
 class Collecting:
-    """A lookup that notes which names are asked for, and gives each a stand-in of its own."""
+    """A lookup that collects the names it is asked for, and returns a placeholder for each."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without names."""
         self.names: set[str] = set()
 
     def __call__(self, name: str) -> Address:
-        """Note a name."""
+        """Collect a name."""
         self.names.add(name)
         return Address("0x" + sha256(name.encode()).hexdigest()[:40])
 
 
 def lookup_in(resolved: Resolved) -> Lookup:
-    """Look names up among those that were resolved."""
+    """Look names up among the resolved ones."""
 
     def lookup(name: str) -> Address:
         found = resolved.get(name)
@@ -64,7 +64,7 @@ def lookup_in(resolved: Resolved) -> Lookup:
 
 
 def names_of(addresses: Iterable[Address], resolved: Resolved) -> tuple[AddressName, ...]:
-    """List the names under which a file knows some of a book's addresses, in the order of names."""
+    """List the names that a file has for addresses of a book, ordered by name."""
     used = set(addresses)
     return tuple(
         AddressName(name=name, address=found)
@@ -74,7 +74,7 @@ def names_of(addresses: Iterable[Address], resolved: Resolved) -> tuple[AddressN
 
 
 def moved(before: Policy, after: Policy) -> Iterator[tuple[AddressName, AddressName]]:
-    """Find the names of a book that stand for another address than when it was last applied."""
+    """Find a book's names that stand for another address than when the book was last applied."""
     were = {each.name: each for each in before.known_names()}
     for now in after.known_names():
         if now.name in were and were[now.name].address != now.address:

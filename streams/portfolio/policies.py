@@ -40,7 +40,7 @@ _CONTRACTS = ("wrapped_native", "position_manager", "factory")
 
 
 def names_in(text: str, file: str) -> tuple[ChainId, frozenset[str]]:
-    """Find the names that a portfolio file has in place of addresses, and the chain on which they are to be resolved.
+    """Find the names that a portfolio file has in place of addresses, and the chain on which they are resolved.
 
     Raises: SettingsError naming file, line, column and field of what is wrong however the names resolve.
     """
@@ -100,7 +100,7 @@ def policies(
 
 
 def _what_acting_needs(policy: Policy, path: FieldPath) -> Iterator[Problem]:
-    """Find what would stop a live book only once it is in the middle of something, or for ever."""
+    """Find what would stop a live book in the middle of a plan, or for ever."""
     yield from problems_in_acting(policy, path)
     yield from problems_in_hedge(policy, path)
     if policy.mode != "live":
@@ -111,7 +111,7 @@ def _what_acting_needs(policy: Policy, path: FieldPath) -> Iterator[Problem]:
 
 
 def publishing(policy: Policy, pools: Collection[Address]) -> Policy:
-    """Name which pools' views the book's shard publishes, and give the policy the version that follows."""
+    """Set which pools' views the book's shard publishes, and compute the policy's version again."""
     unversioned = msgspec.structs.replace(policy, publishes=tuple(pools), policy_version="")
     return msgspec.structs.replace(unversioned, policy_version=version_of(unversioned))
 
@@ -232,7 +232,7 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
 
 
 def _known_contracts(section: ChainSection, devnet: ChainProfile | None) -> Mapping[str, Address]:
-    """List the contracts that the section need not name: of a file that it names, of the devnet, of a well-known chain."""
+    """List the contracts that the section need not name: those of a chain file, of the devnet, or of a well-known chain."""
     if section.file() is None and devnet is not None and devnet.chain_id == section.id:
         return {name: getattr(devnet, name) for name in (*_CONTRACTS, "router")}
     chain = section.file() or known_chains().get(section.id)

@@ -22,7 +22,7 @@ _MOST_APART_BPS = 2_000
 def named_prices(
     book: BookSection, path: FieldPath
 ) -> Iterator[tuple[FieldPath, TokenSection | None, PriceSection]]:
-    """List the prices that a book names beside its short forms, each with its place and its token."""
+    """List the prices that a book names in full form, each with its place and its token."""
     for k, reference in enumerate(book.references):
         yield (*path, "references", k), book.token(book.base), reference
     for j, asset in enumerate(book.assets):
@@ -34,7 +34,7 @@ def named_prices(
 
 
 def pricing_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPath, PoolId]]:
-    """List the pools that give a price, but for the reference pool, each with its place."""
+    """List the pools that give a price, except the reference pool, each with its place."""
     for j, asset in enumerate(book.assets):
         place: FieldPath = (*path, "assets", j, "price_path")
         yield from (((*place, k), pool) for k, pool in enumerate(asset.price_path or ()))
@@ -78,7 +78,7 @@ def _problems_in(
 def _units(
     book: BookSection, place: FieldPath, token: TokenSection | None, price: PriceSection
 ) -> Iterator[Problem]:
-    """Find a unit that has no price before the token has: only the quote, and the base for other tokens."""
+    """Find a unit that is not priced before the token is: only the quote is, and the base for other tokens."""
     units = {"the quote": book.token(book.quote)}
     if token is not book.token(book.base):
         units["the base"] = book.token(book.base)
@@ -116,14 +116,14 @@ def _window(place: FieldPath, price: PriceSection) -> Iterator[Problem]:
 
 # ------------------------------------------------------------------ as the policy says them
 def assets_of(book: BookSection, ages: FeedAges) -> tuple[Asset, ...]:
-    """Complete the assets of a book that was found right."""
+    """Build the assets of a book that passed its checks."""
     return tuple(_asset(book, each, ages) for each in book.assets)
 
 
 def references_of(
     book: BookSection, sections: Iterable[ReferenceSection], ages: FeedAges
 ) -> tuple[Reference, ...] | msgspec.UnsetType:
-    """Complete references that were found right; unset where there are none."""
+    """Build the references that passed their checks; unset where there are none."""
     made = tuple(Reference(price=_source(book, each, ages), within_bps=each.within) for each in sections)
     return made or msgspec.UNSET
 

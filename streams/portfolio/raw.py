@@ -9,7 +9,7 @@ _WIDE = Context(prec=80)
 
 
 def raw_of(book: BookSection, name: str, amount: Decimal | None) -> RawAmount | None:
-    """Turn an amount of a token into its smallest units. Rounds: down."""
+    """Convert an amount of a token into raw units. Rounds: down."""
     token = book.token(name)
     assert token is not None, "checked before"
     return None if amount is None else RawAmount(int(amount.scaleb(token.decimals, _WIDE)))

@@ -14,7 +14,7 @@ _ADDRESS_CHARACTERS = 42
 
 
 def venue_specs(section: ChainSection) -> tuple[VenueSpec, ...]:
-    """List the venues that a file names, by name."""
+    """List the venues of a file by name."""
     specs = (
         VenueSpec(
             name=venue.name,
@@ -29,14 +29,14 @@ def venue_specs(section: ChainSection) -> tuple[VenueSpec, ...]:
 
 
 def pools_at(book: BookSection) -> tuple[PoolsAt, ...]:
-    """List which pools of a book lie at which further venue, by its name."""
+    """List which pools of a book are at which further venue, by its name."""
     named = (PoolsAt(venue=each.venue, pools=each.pools) for each in book.pools_at)
     return tuple(sorted(named, key=lambda each: each.venue))
 
 
 # ------------------------------------------------------------------ what is wrong with them
 def problems_in_venues(portfolio: Portfolio) -> Iterator[Problem]:
-    """Find venues that cannot be followed, and pools that lie at none or at two."""
+    """Find venues that cannot be followed, and pools that are at none or at two."""
     taken = {UNISWAP_V3}
     for i, venue in enumerate(portfolio.chain.venues):
         path: FieldPath = ("chain", "venues", i)
@@ -100,7 +100,7 @@ def _named_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPath
 
 
 def problems_in_acting(policy: Policy, path: FieldPath) -> Iterator[Problem]:
-    """Find a book whose plans would leave something where they cannot act: it acts at the venue of its reference pool alone."""
+    """Find a book with positions where its plans cannot act: a book acts only at the venue of its reference pool."""
     if policy.mode == "watch":
         return
     here = policy.acting_venue()
@@ -124,13 +124,13 @@ def problems_in_contracts(policy: Policy, chain: ChainSection) -> Iterator[Probl
 
 
 def venue_path(chain: ChainSection, name: str) -> FieldPath:
-    """Find where the file has a venue's contracts: the first deployment's stand beside the chain's number."""
+    """Return where the file has a venue's contracts: the first deployment's stand beside the chain's number."""
     places = {venue.name: i for i, venue in enumerate(chain.venues)}
     return ("chain", "venues", places[name]) if name in places else ("chain",)
 
 
 def problems_in_deployments(chain: ChainProfile, sections: Iterable[VenueSection]) -> Iterator[Problem]:
-    """Find contracts that two venues of one kind have: what lies there would be counted twice."""
+    """Find contracts that two venues of one kind share: what lies there would be counted twice."""
     own, *_ = chain.all_venues()
     known = {(own.kind, each.role, each.address): own.name for each in own.contracts}
     for i, venue in enumerate(sections):

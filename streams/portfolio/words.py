@@ -14,7 +14,7 @@ _UNSET = "unset"
 
 
 def differences(before: Policy, after: Policy) -> Iterator[str]:
-    """Describe what of a book has changed, field by field: `strategy.band 10% -> 12%`."""
+    """Describe field by field what of a book has changed: `strategy.band 10% -> 12%`."""
     old, new = words_of(before), words_of(after)
     for field, value in new.items():
         if old[field] != value:
@@ -23,13 +23,13 @@ def differences(before: Policy, after: Policy) -> Iterator[str]:
 
 
 def address_text(policy: Policy, address: Address) -> str:
-    """Show enough of an address of a book to recognise it, and its name where its file has one."""
+    """Shorten an address of a book so that it can be recognised, with its name where its file has one."""
     name = policy.name_of(address)
     return short(address) if name is None else f"{short(address)} ({name})"
 
 
 def words_of(policy: Policy) -> Mapping[str, tuple[str, ...]]:
-    """Spread a policy over the file's fields. A list has several words, addresses whole and with their names."""
+    """Convert a policy into the file's fields as texts. A list has several texts; addresses are whole, with their names."""
     return {
         field: tuple(_with_names(policy, word) for word in words) for field, words in _fields(policy).items()
     }
@@ -219,7 +219,7 @@ def _number(number: int | None) -> str:
 
 
 def _amount(policy: Policy, token: Address, raw: RawAmount | None) -> str:
-    """Write an amount as the file does: in whole tokens, with their symbol for the reader."""
+    """Format an amount as the file does: in whole tokens, with their symbol."""
     if raw is None:
         return _UNSET
     spec = next((spec for spec in policy.tokens if spec.address == token), None)

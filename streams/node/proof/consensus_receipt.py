@@ -16,7 +16,7 @@ _TOPIC_SIZE = 33
 
 
 class LogFields(Protocol):
-    """What of a log is committed to, in hexadecimal."""
+    """The fields of a log that the receipts root commits to, in hexadecimal."""
 
     @property
     def address(self) -> str: ...
@@ -27,7 +27,7 @@ class LogFields(Protocol):
 
 
 class ReceiptFields(Protocol):
-    """What of a receipt is committed to, in hexadecimal."""
+    """The fields of a receipt that the receipts root commits to, in hexadecimal."""
 
     @property
     def type(self) -> str | None: ...
@@ -48,7 +48,7 @@ class ReceiptFields(Protocol):
 
 
 def consensus_bytes(receipt: ReceiptFields) -> bytes:
-    """Encode a receipt as consensus does: a legacy one as it is, another behind the byte of its type.
+    """Encode a receipt by the consensus rules: a legacy one as it is, others behind their type's byte.
 
     Raises: ValueError where a field is missing or cannot be read.
     """
@@ -71,7 +71,7 @@ def consensus_bytes(receipt: ReceiptFields) -> bytes:
 
 
 def _outcome(receipt: ReceiptFields) -> str:
-    """Return whether it succeeded, or before Byzantium the state's root."""
+    """Return the status, or before Byzantium the state root."""
     if receipt.status is not None:
         return number(receipt.status)
     if receipt.root is None:

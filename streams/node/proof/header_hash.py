@@ -10,7 +10,7 @@ from streams.node.proof.hex_rlp import encoded, listed, number, string
 
 
 class HeaderFields(msgspec.Struct, frozen=True, rename="camel"):
-    """The fields that a header's hash is of, as a node tells them in hexadecimal; those of later upgrades may be missing.
+    """The fields that a header's hash covers, as a node returns them in hexadecimal; those of later upgrades may be missing.
 
     Source: Ethereum's execution specifications; order and optional fields as go-ethereum encodes them.
     """

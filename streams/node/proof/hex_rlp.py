@@ -12,7 +12,7 @@ _SHORT: Final = 56
 
 
 def encoded(digits: str) -> bytes:
-    """Turn an encoding's digits into bytes. Raises: ValueError where anything else stands among them, a blank too."""
+    """Convert an encoding's hex digits into bytes. Raises: ValueError where anything else stands among them, even a blank."""
     found = bytes.fromhex(digits)  # it passes over blanks
     if 2 * len(found) != len(digits):
         raise ValueError("a blank among hexadecimal digits")
@@ -20,7 +20,7 @@ def encoded(digits: str) -> bytes:
 
 
 def string(text: str) -> str:
-    """Encode bytes, told as `0x` and digits. Raises: ValueError; of the digits themselves `encoded` does."""
+    """Encode a byte string, given as `0x` and digits. Raises: ValueError; the digits themselves are checked by `encoded`."""
     digits = text[2:]
     if not text.startswith("0x") or len(digits) % 2:
         raise ValueError(f"{text[:80]!r} are not hexadecimal bytes")
@@ -30,7 +30,7 @@ def string(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """Encode a hexadecimal number: without leading zeros, zero as nothing. Raises: ValueError."""
+    """Encode a hexadecimal number: without leading zeros, zero as the empty string. Raises: ValueError."""
     value = int(text, 16)
     if value < 0 or not text.startswith("0x"):
         raise ValueError(f"{text[:80]!r} is not a hexadecimal number")
@@ -42,19 +42,19 @@ def number(text: str) -> str:
 
 
 def listed(items: str) -> str:
-    """Encode a list whose items are encoded already."""
+    """Encode a list of items that are encoded already."""
     return list_head(len(items) // 2) + items
 
 
 @lru_cache(maxsize=1 << 12)
 def string_head(size: int) -> str:
-    """Write what stands before so many bytes, of which there is not one alone."""
+    """Encode the prefix of a byte string of a length other than 1."""
     return _head(0x80, size)
 
 
 @lru_cache(maxsize=1 << 12)
 def list_head(size: int) -> str:
-    """Write what stands before a list's items, of so many bytes together."""
+    """Encode the prefix of a list whose items have a total length."""
     return _head(0xC0, size)
 
 

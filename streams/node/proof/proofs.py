@@ -35,21 +35,21 @@ class Proofs:
     """
 
     def __init__(self) -> None:
-        """Nothing is known of the chain yet."""
+        """Start without knowing the chain."""
         self.headers: Provable = "unknown"
         self.receipts: Provable = "unknown"
         self._is_certain = False
         self._adds_receipts = True
 
     def are_of(self, chain_id: ChainId) -> None:
-        """Take note of the chain that the node says it follows."""
+        """Set the chain that the node says it follows."""
         self._adds_receipts = chain_id in _ADDING_RECEIPTS
         if chain_id in _ALWAYS:
             self.headers = self.receipts = "yes"
             self._is_certain = True
 
     def check_header(self, answer: BlockAnswer) -> None:
-        """Hold a header's fields against its hash. Raises: BrokenAnswerError."""
+        """Check a header's fields against its hash. Raises: BrokenAnswerError."""
         try:
             found = header_hash(answer)
         except ValueError as error:
@@ -67,11 +67,11 @@ class Proofs:
 
     @property
     def blooms_hold_all(self) -> bool:
-        """Return whether headers are proven by their hashes, and their blooms hold every log of their blocks."""
+        """Return whether headers are proven by their hashes, and their blooms cover every log of their blocks."""
         return self.headers == "yes" and not self._adds_receipts
 
     def check_receipts(self, header: Header, answers: Sequence[ReceiptAnswer]) -> None:
-        """Hold a block's receipts, in order, against its header: by the root, and by blooms where the root proves nothing.
+        """Check a block's receipts, in order, against its header: by the root, and by blooms where the root proves nothing.
 
         Raises: BrokenAnswerError.
         """
@@ -79,7 +79,7 @@ class Proofs:
             check_blooms(header, answers)
 
     def _are_proven(self, header: Header, answers: Sequence[ReceiptAnswer]) -> bool:
-        """Return whether the header's root shows that its receipts are these, all of them. Raises: BrokenAnswerError."""
+        """Return whether the header's root proves that these are all of its receipts. Raises: BrokenAnswerError."""
         try:
             added = _added(header, answers)
         except ValueError as error:
@@ -99,7 +99,7 @@ class Proofs:
 
 
 def _added(header: Header, answers: Sequence[ReceiptAnswer]) -> Sequence[ReceiptAnswer] | None:
-    """List the receipts that no header commits to, on Polygon the last; None where the others have not the root of their header."""
+    """List the receipts that no header commits to, on Polygon the last; None where the others do not have the header's root."""
     if receipts_root(answers) == header.receipts_root:
         return ()
     is_added = bool(answers) and answers[-1].transaction_hash.lower() == _bor_hash(header.block)
@@ -115,7 +115,7 @@ def _bor_hash(block: BlockRef) -> str:
 
 
 def _check_gas(block: BlockRef, answers: Sequence[ReceiptAnswer]) -> None:
-    """Hold the gas of each receipt against the sums that the root commits to. Raises: BrokenAnswerError."""
+    """Check the gas of each receipt against the sums that the root commits to. Raises: BrokenAnswerError."""
     before = 0
     for place, answer in enumerate(answers):
         total = quantity(answer.cumulative_gas_used or "0x0")

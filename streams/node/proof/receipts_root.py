@@ -23,7 +23,7 @@ _HASH_HEAD: Final = b"\xa0"
 
 
 def receipts_root(receipts: Sequence[ReceiptFields]) -> Hash:
-    """Compute the root of a block's receipts, which are in the order of their transactions.
+    """Compute the root of a block's receipts, given in the order of their transactions.
 
     Raises: ValueError where a receipt misses a field, or has one that cannot be read.
     """
@@ -31,7 +31,7 @@ def receipts_root(receipts: Sequence[ReceiptFields]) -> Hash:
 
 
 def ordered_root(values: Sequence[bytes]) -> Hash:
-    """Compute the root of the trie that has each value under the RLP of its place, from zero."""
+    """Compute the root of the trie that stores each value under the RLP of its index."""
     if not values:
         return EMPTY_ROOT
     places = (*range(1, min(len(values), 0x80)), 0, *range(0x80, len(values)))  # in the order of their keys
@@ -44,7 +44,7 @@ def _path(place: int) -> bytes:
 
 
 def _key(place: int) -> bytes:
-    """Encode a place as RLP has a number."""
+    """Encode an index by RLP."""
     if not place:
         return _NOTHING
     digits = place.to_bytes((place.bit_length() + 7) // 8, "big")
@@ -52,7 +52,7 @@ def _key(place: int) -> bytes:
 
 
 def _node(values: Sequence[bytes], paths: Sequence[_Path], depth: int) -> bytes:
-    """Encode the node of the values whose paths agree in their first `depth` nibbles, sorted. No path ends within another."""
+    """Encode the trie node of sorted values whose paths share their first `depth` nibbles. No path is a prefix of another."""
     first, place = paths[0]
     if len(paths) == 1:
         return _listed(_string(_compact(first[depth:], is_leaf=True)) + _string(values[place]))

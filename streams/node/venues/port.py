@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ReadContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and by whom is read: what every observation of one round has in common."""
+    """The node, block and reader that all observations of one round share."""
 
     chain: ChainProfile
     block: BlockRef
@@ -39,7 +39,7 @@ Read = Callable[[ContractReader, ReadContext, Sequence[DueRead]], AsyncIterator[
 
 
 def one_by_one(read: Callable[[ContractReader, ReadContext, DueRead], Awaitable[Observed]]) -> Read:
-    """Read each item of a kind alone, by a function that raises UnreadableError where it cannot be read."""
+    """Read each item of a kind separately, by a function that raises UnreadableError where it cannot be read."""
 
     async def read_all(
         reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
@@ -115,7 +115,7 @@ FindLoan = Callable[[ContractReader, VenueSpec, Address], Awaitable[LoanStanding
 
 
 class NodeHalf(NamedTuple):
-    """The calls of a kind of venue."""
+    """The calls that a kind of venue makes to a node."""
 
     reads: Mapping[str, Read]
     """By the kinds of its items."""

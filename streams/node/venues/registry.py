@@ -30,7 +30,7 @@ def holders(policy: Policy) -> Iterator[Address]:
 async def contract_faults(
     client: "Client", reader: ContractReader, policy: Policy, at: BlockRef
 ) -> AsyncIterator[ContractFault]:
-    """Find what speaks against the contracts through which a book would act; nothing where its venue tries none. Raises: NodeError."""
+    """Find what is wrong with the contracts through which a book would act; nothing where its venue tries none. Raises: NodeError."""
     half = _acting_half(policy)
     if half is not None and half.try_contracts is not None:
         async for fault in half.try_contracts(client, reader, policy, at):
@@ -38,7 +38,7 @@ async def contract_faults(
 
 
 async def hedge_faults(reader: ContractReader, policy: Policy) -> AsyncIterator[ContractFault]:
-    """Find what of a book's hedge its venue does not allow at all; nothing where it is to end. Raises: NodeError."""
+    """Find what of a book's hedge its venue does not allow at all; nothing where the hedge is to end. Raises: NodeError."""
     hedge = policy.hedge
     spec = policy.chain.venue(hedge.venue) if hedge and not hedge.ends else None
     half = None if spec is None else HALVES.get(spec.kind)
@@ -48,7 +48,7 @@ async def hedge_faults(reader: ContractReader, policy: Policy) -> AsyncIterator[
 
 
 async def narrowest_half_width(client: "Client", policy: Policy) -> LogBps | None:
-    """Ask how near to its middle the ends of a range can be where a book acts; None where that is not known. Raises: NodeError."""
+    """Read how narrow half of a range may be where a book acts; None where that is not known. Raises: NodeError."""
     half = _acting_half(policy)
     if half is None or half.ask_narrowest is None:
         return None
@@ -67,7 +67,7 @@ async def find_loan(reader: ContractReader, spec: VenueSpec, account: Address) -
 
 
 def read_of(kind: str) -> Read:
-    """Find how items of a kind are read. Raises: UnreadableError where no venue known here has such items."""
+    """Return the function that reads items of a kind. Raises: UnreadableError where no venue known here has such items."""
     for reads in (wallet.READS, *(half.reads for half in HALVES.values())):
         if kind in reads:
             return reads[kind]

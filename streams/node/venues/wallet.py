@@ -20,7 +20,7 @@ _NATIVE_BALANCE = method("multicall/Multicall3", "getEthBalance")
 async def read_balances(
     reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
 ) -> AsyncIterator[BalanceObserved | ObservationFailed]:
-    """Read balances; of a token that a shard has not followed before also whether it can be followed. Raises: NodeError."""
+    """Read balances, and for a token that is new to a shard whether it can be followed. Raises: NodeError."""
     pairs = [keys.balance.parse(want.item) for want in wants]
     amounts = await _balances(reader, pairs)
     new = {token for want, (_, token) in zip(wants, pairs, strict=True) if want.why != "check"}
@@ -40,7 +40,7 @@ async def read_balances(
 async def read_allowances(
     reader: ContractReader, triples: Sequence[tuple[Address, Address, Address]]
 ) -> list[RawAmount | UnreadableError]:
-    """Read what spenders may still take, (owner, token, spender) by (owner, token, spender)."""
+    """Read allowances by (owner, token, spender)."""
     told = await reader.ask([Ask(token, _ALLOWANCE, (owner, spender)) for owner, token, spender in triples])
     return [each if isinstance(each, UnreadableError) else RawAmount(each[0]) for each in told]
 

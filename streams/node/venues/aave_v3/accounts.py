@@ -104,7 +104,7 @@ async def _balances(
 async def _emode(
     reader: ContractReader, pool: Address, category: int, rules: VersionRules
 ) -> tuple[EmodeTerms | None, Address | None]:
-    """Read the category that an account is in, and whose price it takes."""
+    """Read an account's e-mode category, and whose price the category uses."""
     if not category:
         return None, None
     if rules is v3_0:

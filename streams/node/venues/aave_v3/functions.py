@@ -53,7 +53,7 @@ RATES_OF_AN_ASSET = _plain("getInterestRateDataBps(address)", *["uint256"] * 4)
 
 
 def reserve_state(data: tuple[Any, ...], rates: BorrowRates | None) -> AaveReserve:
-    """Take what is followed out of a pool's answer on a reserve."""
+    """Read a reserve's followed fields from the pool's answer."""
     return AaveReserve(
         configuration=data[0],
         liquidity_index_ray=data[1],

@@ -30,7 +30,7 @@ _NOBODY = Address("0x" + "00" * 20)
 
 
 async def read_market(reader: ContractReader, pool: Address, oracle: Address | None) -> AaveMarket:
-    """Read which rules a pool follows, and the tokens and the source of prices of all its reserves. Raises: UnreadableError, NodeError."""
+    """Read a pool's revision, and the tokens and the price sources of all its reserves. Raises: UnreadableError, NodeError."""
     (revision,), (assets,) = await reader.need([Ask(pool, REVISION), Ask(pool, RESERVES_LIST)])
     told = await reader.need([Ask(pool, RESERVE_DATA, (asset,)) for asset in assets])
     sources = [] if oracle is None else await reader.ask([Ask(oracle, PRICE_SOURCE, (a,)) for a in assets])

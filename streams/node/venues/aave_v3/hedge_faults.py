@@ -19,7 +19,7 @@ _A_TOKEN = 8
 async def hedge_faults(
     reader: ContractReader, spec: VenueSpec, policy: Policy
 ) -> AsyncIterator[ContractFault]:
-    """Ask for both reserves and the owner's e-mode. What governance changes from day to day, such as a pause, is a guard's. Raises: NodeError."""
+    """Check both reserves and the owner's e-mode. What governance changes from day to day, such as a pause, is left to guards. Raises: NodeError."""
     pool = spec.contract("pool")
     try:
         base, quote, (emode,) = await reader.need(

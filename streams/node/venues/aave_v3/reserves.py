@@ -38,7 +38,7 @@ async def read_reserves(
 async def _rates(
     reader: ContractReader, pool: Address, asset: Address, data: tuple[Any, ...]
 ) -> BorrowRates | None:
-    """Read what the borrow rate follows from; None where the contract that tells it is of another kind. Raises: NodeError."""
+    """Read the parameters of the borrow rate; None where the contract is of another kind. Raises: NodeError."""
     (revision,) = await reader.ask([Ask(pool, f.REVISION)])
     strategy, unit = data[_STRATEGY_WORD], 1
     try:

@@ -10,7 +10,7 @@ from streams.node.venues.port import LoanStanding
 
 
 async def find_standing(reader: ContractReader, spec: VenueSpec, account: Address) -> LoanStanding:
-    """Ask a pool for an account as a whole, and whether the pool is one that can be followed. Raises: UnreadableError, NodeError."""
+    """Read an account's totals from a pool, and whether the pool can be followed. Raises: UnreadableError, NodeError."""
     pool = spec.contract("pool")
     (collateral, debt, _, _, _, health_wad), (revision,), (unit,) = await reader.need(
         [Ask(pool, ACCOUNT_DATA, (account,)), Ask(pool, REVISION), Ask(spec.contract("oracle"), BASE_UNIT)]

@@ -47,7 +47,7 @@ _SPACINGS = 10
 
 
 class _Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """The pool as it is, and what may be borrowed from it."""
+    """The pool at a block, and how much of its tokens may be borrowed for the trial."""
 
     tokens: tuple[Address, Address]
     fee_pips: Pips
@@ -58,7 +58,7 @@ class _Setting(msgspec.Struct, frozen=True, kw_only=True):
 async def contract_faults(
     client: "Client", reader: ContractReader, policy: Policy, at: BlockRef
 ) -> AsyncIterator[ContractFault]:
-    """Find what speaks against the contracts through which a book would act; both ask at one block. Raises: NodeError."""
+    """Find what is wrong with the contracts through which a book would act, at one block. Raises: NodeError."""
     policy = _as_at_the_first(policy)
     setting = await _setting(client, policy)
     if setting is None:
@@ -83,7 +83,7 @@ async def contract_faults(
 
 
 def _as_at_the_first(policy: Policy) -> Policy:
-    """Put the contracts of the deployment where a book acts in the place of the first deployment's."""
+    """Put the contracts of the deployment where a book acts in place of the first deployment's."""
     spec = policy.chain.venue(policy.acting_venue())
     if spec is None:
         return policy
@@ -112,7 +112,7 @@ async def _setting(client: "Client", policy: Policy) -> _Setting | None:
 
 
 async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> AsyncIterator[ContractFault]:
-    """Find contracts that belong to another deployment than the pool."""
+    """Find contracts that belong to another deployment than the pool does."""
     chain = policy.chain
     factory = client.contract(chain.factory, _FACTORY).functions
     manager = client.contract(chain.position_manager, _MANAGER).functions
@@ -138,7 +138,7 @@ async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> Asy
 async def _tried(
     reader: ContractReader, policy: Policy, setting: _Setting, at: BlockRef
 ) -> ContractFault | None:
-    """Swap, mint and withdraw as a plan would; tell of the first that does not do its work."""
+    """Simulate a plan's swap, mint and withdrawal; name the first that does not do its work."""
     if not all(setting.amounts):
         return ContractFault(
             field="router", says=f"pool {policy.reference_pool} has too little to try a swap with"
@@ -185,7 +185,7 @@ def _borrow(policy: Policy, setting: _Setting) -> list[CallToSimulate]:
 
 
 def _swap(policy: Policy, setting: _Setting, time_s: Seconds) -> list[CallToSimulate]:
-    """Allow and sell half of the borrowed token0; what there is of token1 is read before and afterwards."""
+    """Approve and sell half of the borrowed token0, reading the balance of token1 before and after."""
     router, amount = policy.chain.router, RawAmount(setting.amounts[0] // 2)
     assert router is not None
     data = write_swap(

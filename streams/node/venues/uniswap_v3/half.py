@@ -78,7 +78,7 @@ def _by_manager(wants: Sequence[DueRead]) -> Iterator[tuple[Address, list[DueRea
 
 
 def _factory(chain: ChainProfile, manager: Address) -> Address:
-    """Find whose pools a position manager's NFTs are in. Raises: UnreadableError."""
+    """Return the factory of a position manager's pools. Raises: UnreadableError."""
     for spec in chain.all_venues():
         if spec.kind == UNISWAP_V3 and spec.contract("position_manager") == manager:
             return spec.contract("factory")
@@ -89,7 +89,7 @@ def _factory(chain: ChainProfile, manager: Address) -> Address:
 async def _ask_pools(
     client: "Client", spec: VenueSpec, pools: Sequence[PoolId]
 ) -> Mapping[PoolId, PoolFacts | str]:
-    """Ask each pool which tokens it trades, and the factory which pool it knows under these and the fee."""
+    """Ask each pool which tokens it trades, and the factory which pool it has for these tokens and the fee."""
     functions = [client.contract(pool, _POOL).functions for pool in pools]
     told = await client.ask([part for of in functions for part in (of.token0(), of.token1(), of.fee())])
     says = {pool: _plain(told[3 * i : 3 * i + 3]) for i, pool in enumerate(pools)}
@@ -110,7 +110,7 @@ async def _ask_pools(
 
 
 async def _ask_narrowest(client: "Client", pool: PoolId) -> LogBps | None:
-    """Ask a pool for its tick spacing; a tick is a step of `LogBps`."""
+    """Read a pool's tick spacing; a tick is one step of `LogBps`."""
     (told,) = await client.ask([client.contract(pool, _POOL).functions.tickSpacing()])
     return None if isinstance(told, UnreadableError) else LogBps(told[0])
 

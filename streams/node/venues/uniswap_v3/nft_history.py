@@ -19,7 +19,7 @@ _EVENTS = {
 
 
 class NftChange(NamedTuple):
-    """One deposit, withdrawal or payment of an NFT. Units: raw, of token0 and token1."""
+    """One deposit, withdrawal or collection of an NFT. Units: raw, of token0 and token1."""
 
     time_s: Seconds
     what: str
@@ -30,7 +30,7 @@ class NftChange(NamedTuple):
 async def read_histories(
     node: HttpNode, manager: Address, token_ids: Sequence[TokenId], head: Header
 ) -> dict[TokenId, list[NftChange]]:
-    """Read all changes of NFTs up to a block, in order. Raises: NodeError where the node does not give logs so far back."""
+    """Read all changes of NFTs up to a block, in order. Raises: NodeError where the node has no logs so far back."""
     terms: Any = {
         "address": to_checksum_address(manager),
         "fromBlock": 0,
@@ -54,7 +54,7 @@ async def read_histories(
 def _change(
     log: Mapping[str, Any], manager: Address, times: Mapping[BlockNumber, Seconds]
 ) -> tuple[TokenId, NftChange]:
-    """Read a log: of all three events the second topic is the NFT, and the last two of three words are amounts."""
+    """Decode a log: in all three events the second topic is the NFT, and the last two of three words are amounts."""
     event = _EVENTS.get(log["topics"][0].to_0x_hex()) if len(log["topics"]) == 2 else None
     if event is None or log["address"].lower() != manager or len(log["data"]) != 3 * WORD_BYTES:
         raise BrokenAnswerError(

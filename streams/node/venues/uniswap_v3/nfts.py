@@ -20,7 +20,7 @@ _POOL_POSITION = method("uniswap-v3/UniswapV3Pool", "positions")
 
 
 class PositionRead(msgspec.Struct, frozen=True):
-    """An NFT, and the pool position that it uses."""
+    """An NFT, with the pool position that it uses."""
 
     position: NftPosition
     pool_position: PoolPosition
@@ -36,7 +36,7 @@ async def read_owner(reader: ContractReader, manager: Address, owner: Address) -
 async def read_positions(
     reader: ContractReader, manager: Address, factory: Address, token_ids: Sequence[TokenId]
 ) -> list[PositionRead | UnreadableError]:
-    """Read NFTs, all at once: what the manager keeps, then their pools, then what those keep."""
+    """Read NFTs together: the manager's fields, then their pools, then the pools' fields."""
     told = await reader.ask(
         [Ask(manager, ask, (token_id,)) for token_id in token_ids for ask in (_NFT_POSITION, _NFT_OWNER)]
     )
@@ -89,7 +89,7 @@ def _int(value: object) -> int:
 
 
 def _kept_question(manager: Address, position: NftPosition) -> Ask:
-    """Ask the pool under the key of the manager's range: the packed hash of owner, lower and upper tick."""
+    """Ask the pool for the manager's position under the packed hash of owner, lower and upper tick."""
     ticks = b"".join(t.to_bytes(3, "big", signed=True) for t in (position.tick_lower, position.tick_upper))
     key = keccak(bytes.fromhex(manager[2:]) + ticks)
     return Ask(position.pool, _POOL_POSITION, (key,))

@@ -28,7 +28,7 @@ _FIELDS = (
 
 
 class PoolRead(msgspec.Struct, frozen=True):
-    """What there is to know of a pool."""
+    """Everything that was read of a pool."""
 
     state: Pool
     ticks: tuple[TickObserved, ...]

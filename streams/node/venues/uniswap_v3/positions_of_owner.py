@@ -20,7 +20,7 @@ _LONGEST_SYMBOL, _MOST_DECIMALS = 32, 36
 
 
 class TokenFound(msgspec.Struct, frozen=True, kw_only=True):
-    """A token, as it calls itself."""
+    """A token, by its own symbol and decimals."""
 
     address: Address
     symbol: str
@@ -37,7 +37,7 @@ class PoolFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PositionsFound(msgspec.Struct, frozen=True, kw_only=True):
-    """What an owner has at a deployment, and what of it cannot be read."""
+    """An owner's positions at a deployment, and those that cannot be read."""
 
     owner: Address
     positions: dict[TokenId, NftPosition]
@@ -94,7 +94,7 @@ async def _pools(
 async def _tokens(
     reader: ContractReader, addresses: Sequence[Address]
 ) -> tuple[dict[Address, TokenFound], list[str]]:
-    """Ask tokens for symbol and decimals; one without a readable symbol is called by its address."""
+    """Read symbol and decimals of tokens; one without a readable symbol is named by its address."""
     told = await reader.ask([Ask(token, ask, ()) for token in addresses for ask in _OF_TOKEN])
     found, unread, taken = {}, [], set[str]()
     for i, token in enumerate(addresses):
