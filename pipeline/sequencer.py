@@ -56,6 +56,21 @@ def judged_otherwise_s(feed: SequencerFeed, answer: SequencerAnswer | None, now_
     return min((each for each in ends if each > now_s), default=None)
 
 
+def wait_counts_from_s(
+    feed: SequencerFeed, answer: SequencerAnswer | None, began_s: Seconds, now_s: Seconds
+) -> Seconds:
+    """Return from when on a wait that began at some time counts: from when prices count again, where the sequencer was down meanwhile.
+
+    That is now, none of it, while the sequencer is down or within its grace period. An answer that tells nothing holds no clock: with a
+    wrong address for a feed, a plan would wait for ever.
+    """
+    if answer is None or _fault(answer, now_s) is not None:
+        return began_s
+    if answer.answer == _DOWN:
+        return now_s
+    return min(max(began_s, _grace_ends_s(feed, answer)), now_s)
+
+
 def _grace_ends_s(feed: SequencerFeed, answer: SequencerAnswer) -> Seconds:
     """Return the first second at which the sequencer is up for longer than its grace period, as Aave's sentinel counts it."""
     return Seconds(answer.started_at_s + feed.grace_s + 1)

@@ -21,6 +21,7 @@ from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.busy_signer import note_busy
 from pipeline.advance.daily_counts import rest_hedge, wake_hedge
 from pipeline.advance.market_refusals import forget_refusals, hold_off
+from pipeline.book.sequencer import wait_began_s
 from pipeline.decide.hedging import compensates_after_s
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
@@ -35,6 +36,7 @@ from pipeline.messages.outcomes import (
     Stalled,
     step_outcome_text,
 )
+from pipeline.units import Seconds
 
 _SAID_AGAIN = frozenset({"limits", "malformed", "paused"})
 """What a signer refuses for reasons of its own, whatever the block."""
@@ -127,12 +129,24 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
         wake_hedge(context)
         return moving
     action = context.policy.action
-    if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
+    if _held_s(context, plan, phase, since_s) < action.stall_after_s or action.on_stall == "wait":
         put(context, plan)
         return "hold"
     if action.on_stall == "mint_as_is" and phase in plan.doing("trades"):
         return give_up(context, plan, (phase,))
     return (yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason)))
+
+
+def _held_s(context: BookContext, plan: Plan, phase: Phase, since_s: Seconds) -> int:
+    """Return for how many seconds a phase has been held back that could have gone out, by the time of blocks.
+
+    While the sequencer is down, and within its grace period, nothing goes out but what is urgent and what takes permissions back: no other
+    plan ends for that.
+    """
+    now_s = context.block.timestamp_s
+    if phase in plan.doing("resets") or context.actions.is_urgent(plan.goal):
+        return now_s - since_s
+    return now_s - wait_began_s(context.shard.tables, context.policy, since_s, now_s)
 
 
 def _is_compensated(context: BookContext, plan: Plan, phase: Phase, held_s: int) -> bool:

@@ -8,7 +8,7 @@ from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import UptimeRead
 from pipeline.messages.sequencer import SequencerAnswer
-from pipeline.sequencer import SequencerTrouble, judged_otherwise_s, sequencer_trouble
+from pipeline.sequencer import SequencerTrouble, judged_otherwise_s, sequencer_trouble, wait_counts_from_s
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Seconds
 
@@ -50,6 +50,12 @@ def chain_looked_at_again_s(tables: Tables, policy: Policy, now_s: Seconds) -> S
     """Return the first moment at which that may be otherwise though nothing is written; None: never."""
     feed = policy.chain.sequencer
     return judged_otherwise_s(feed, _answer(tables, feed.feed), now_s) if feed else None
+
+
+def wait_began_s(tables: Tables, policy: Policy, began_s: Seconds, now_s: Seconds) -> Seconds:
+    """Return from when on a wait counts: not while a book's chain's sequencer is down, nor within the grace period after."""
+    feed = policy.chain.sequencer
+    return wait_counts_from_s(feed, _answer(tables, feed.feed), began_s, now_s) if feed else began_s
 
 
 def _answer(tables: Tables, feed: Address) -> SequencerAnswer | None:

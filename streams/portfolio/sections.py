@@ -199,7 +199,7 @@ class RerangeSection(Section):
     on_stall: StallPolicy = "hold_and_alert"
     """What to do when a step in the middle of a plan cannot go on: wait; give up the swap; leave the tokens and say so."""
     stall_after: Duration = Seconds(600)
-    """How long a step may be refused before that happens."""
+    """How long a step may be refused before that happens; an outage of the chain's sequencer does not count."""
     large_swaps: LargeSwaps = "split"
     """What to do where a swap would move the price so far that a sandwich of it pays: one step after another; by a private relay alone; not at all."""
 
