@@ -2,15 +2,22 @@
 
 from collections.abc import Sequence
 
-import msgspec
+from msgspec.structs import replace
 
+from pipeline import keys
+from pipeline.advance.book_context import BookContext
+from pipeline.advance.books import judge_book
+from pipeline.book.inventory import Tracked
 from pipeline.drive import drive
 from pipeline.errors import BlockUnknownError
 from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.decisions import Declined
+from pipeline.messages.entries import BookPath
 from pipeline.messages.events import ObservationFailed, PolicySet, WriterStarted
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
+from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import Address, BlockNumber, Offset, ShardId, Term
 from streams.node.chain_reads import observe
@@ -42,9 +49,25 @@ async def book_at(
         raise BlockUnknownError(f"the node does not know what happened in block {head.block.number}")
     block = Block(head, body, {})
     outputs += told
-    outputs += drive(shard, await blocks_seen(shard.tables, node, [block], _TERM, multicall=multicall))
+    at_head = drive(shard, await blocks_seen(shard.tables, node, [block], _TERM, multicall=multicall))
+    is_whole = not wanted(shard.tables)
     failed_at_head, told = await _read_all(node, shard, head.block, multicall)
-    return book_in_memory(shard, [*failed, *failed_at_head]), [*outputs, *told]
+    if not is_whole:
+        at_head = [*(each for each in at_head if not isinstance(each, Declined)), *_decide_again(shard, head)]
+    return book_in_memory(shard, [*failed, *failed_at_head]), [*outputs, *at_head, *told]
+
+
+def _decide_again(shard: Shard, head: Header) -> tuple[Output, ...]:
+    """Decide on the book once more at its head: what came with the block, such as an NFT that was minted in it, has been read since."""
+    (policy,) = policies(shard.tables)
+    tables = shard.tables
+    path = tables.need(keys.path(policy.book), BookPath)
+    tables.put(keys.path(policy.book), replace(path, declined_gate=None, declined_reason=None))
+    now = Provenance(shard=shard.id, offset=shard.cursor, block=head.block, chain_id=policy.chain.chain_id)
+    context = BookContext(
+        shard=shard, policy=policy, block=head.block, base_fee_wei=head.base_fee_wei, now=now
+    )
+    return judge_book(context, Tracked(swaps=[], quarantined={}))
 
 
 async def _read_all(
@@ -75,4 +98,4 @@ def book_in_memory(shard: Shard, failed: Sequence[str] = ()) -> BookNow:
         halted=None,
     )
     (book,) = books_at(at)
-    return msgspec.structs.replace(book, marks=(*book.marks, *failed))
+    return replace(book, marks=(*book.marks, *failed))

@@ -165,6 +165,28 @@ def test_a_name_stands_for_an_address_and_an_older_block_for_the_newest(
     assert then["pairs"] != now["pairs"]
 
 
+def test_the_block_of_a_mint_is_decided_on_with_what_it_minted(look, world: World, chain: Chain):
+    owner, pool = world.accounts.owners[1], world.pool("weth_usdc_low_500")
+    ticks = range_around(chain, pool, 600, 1_200)
+    chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 10**18)))
+    minted_at = chain.header().number
+    (at_mint,) = look(owner, "--json").objects
+    assert at_mint["block"] == str(minted_at)
+    chain.mine()
+    (behind,) = look(owner, "--json").objects
+    told = [
+        [
+            (each.get("gate"), each.get("reason"), each.get("trigger"), each["value_quote"])
+            for each in seen["pairs"][0]["decisions"]
+        ]
+        for seen in (at_mint, behind)
+    ]
+    assert told[0] == told[1]
+    assert len(told[0]) == 1
+    assert int(told[0][0][3]) > 0
+    assert at_mint["pairs"][0]["marks"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
