@@ -1,6 +1,8 @@
 """Guards on how much a plan moves, how often plans begin, and whether the plan helps; asked before it begins."""
 
+from pipeline.act.foresight import Foreseen
 from pipeline.act.question import Question
+from pipeline.book.inventory import WHOLE_BPS
 
 
 def no_improvement(question: Question) -> str | None:
@@ -12,16 +14,31 @@ def no_improvement(question: Question) -> str | None:
     if seen is None:
         return None
     if not seen.deploys:
-        return "nothing would be minted"
+        keeps = any(question.policy.reserve(token) for token in (question.policy.base, question.policy.quote))
+        return "nothing would be minted" + (": reserve_base and reserve_quote keep it in the wallet" * keeps)
     before, after = seen.deviations(question.policy)
     inner = band.inner_bps
     if after > inner and not seen.cut_short:
-        return f"the share would still be {after} bps from its target, more than {inner}"
+        return (
+            f"the share would still be {after} bps from its target, more than {inner}{_kept(question, seen)}"
+        )
     if seen.was_idle and seen.is_active:
         return None
     if after >= before:
-        return f"the share would be {after} bps from its target, it is {before} now"
+        return f"the share would be {after} bps from its target, it is {before} now{_kept(question, seen)}"
     return None
+
+
+def _kept(question: Question, seen: Foreseen) -> str:
+    """Name the reserve of the token of which there would be too much, where it alone is more than the target leaves; else nothing."""
+    policy, target = question.policy, question.policy.strategy.target_share_bps
+    name, token, leaves = (
+        ("reserve_base", policy.base, target)
+        if seen.share_after_bps > target
+        else ("reserve_quote", policy.quote, WHOLE_BPS - target)
+    )
+    kept = question.in_quote(token, policy.reserve(token)) * WHOLE_BPS // max(question.value_quote, 1)
+    return f": {name} is {kept} bps of the book, the target leaves {leaves} for it" if kept > leaves else ""
 
 
 def notional(question: Question) -> str | None:

@@ -87,13 +87,27 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) ->
     for gas, equivalents of the quote, other pools. Not beyond 5 % and 95 %, for at its edge a range is soon left,
     unless the target is.
     """
+    wanted, (least, most) = _wanted_share(shard, policy, stock, freed)
+    return min(max(wanted, least), most)
+
+
+def is_kept_away(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) -> bool:
+    """Return whether no share of the range would bring the whole book to its target: too much lies elsewhere."""
+    wanted, (least, most) = _wanted_share(shard, policy, stock, freed)
+    return not least <= wanted <= most
+
+
+def _wanted_share(
+    shard: Shard, policy: Policy, stock: Stock, freed: Amounts
+) -> tuple[Fraction, tuple[Fraction, Fraction]]:
+    """Compute which base share the range would need, be there such a share or not, and between which it may lie."""
     pool = need_pool(shard, policy.reference_pool).pool()
     base, quote = base_and_quote(policy, stock, deployable(shard, policy, pool, freed))
     target = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
+    ends = min(target, _LEAST_SHARE), max(target, 1 - _LEAST_SHARE)
     if not base + quote:
-        return target
-    wanted = (target * stock.value_quote - (stock.base_value_quote - base)) / (base + quote)
-    return min(max(wanted, min(target, _LEAST_SHARE)), max(target, 1 - _LEAST_SHARE))
+        return target, ends
+    return (target * stock.value_quote - (stock.base_value_quote - base)) / (base + quote), ends
 
 
 def misfit_bps(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock, freed: Amounts) -> int:

@@ -13,7 +13,12 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Tick
 from pipeline.venues.uniswap_v3.act.drafts import tell_limit
-from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, foresee, misfit_bps
+from pipeline.venues.uniswap_v3.act.foresight import (
+    ForeseenRerange,
+    foresee,
+    is_kept_away,
+    misfit_bps,
+)
 from pipeline.venues.uniswap_v3.act.goal import Amounts, as_is
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
@@ -34,16 +39,14 @@ def largest_step(
 
     `whole` is what the goal itself would come to.
 
-    The goal itself, where its swap is not cut short, but moves the price so far that the share stays outside the inner band.
-    None where there is no step: the goal is the whole way, or cannot hold the share at any price, or even the least
-    swap would be cut short.
+    The goal itself, where its swap is not cut short, but leaves the share outside the inner band: by the price that it moves, or by what lies
+    elsewhere, such as the wallet's reserves.
+    None where there is no step: the goal is the whole way, or its range cannot hold the share for the pool's tick spacing, or even the
+    least swap would be cut short.
     """
     if not whole.swap.limited:
-        inner = policy.strategy.inner_bps
-        is_whole = (
-            whole.deviations(policy)[1] <= inner or misfit_bps(shard, policy, goal, stock, freed) > inner
-        )
-        return None if is_whole else (goal, replace(whole, cut_short="its own swap moves the price"))
+        why = _why_short(shard, policy, goal, stock, whole, freed=freed)
+        return (goal, replace(whole, cut_short=why)) if why else None
     try:
         start = as_is(shard, policy, goal, freed)
     except PipelineError:
@@ -63,6 +66,20 @@ def largest_step(
         return None
     nearer, seen = at(number)
     return nearer, replace(seen, cut_short=tell_limit(whole.swap))
+
+
+def _why_short(
+    shard: Shard, policy: Policy, goal: PoolRange, stock: Stock, whole: ForeseenRerange, *, freed: Amounts
+) -> str:
+    """Explain why a goal whose swap is not cut short is a step only; empty: it is the whole way, or the pool's tick spacing lets no range hold the share."""
+    inner = policy.strategy.inner_bps
+    if whole.deviations(policy)[1] <= inner:
+        return ""
+    if misfit_bps(shard, policy, goal, stock, freed) <= inner:
+        return "its own swap moves the price"
+    if is_kept_away(shard, policy, stock, freed):
+        return "what lies outside the range, reserves among it, keeps the share from its target"
+    return ""
 
 
 def comes_nearer(seen: ForeseenRerange, policy: Policy) -> bool:
