@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chain_desk import ChainDesk
-from hedged_play import DOLLAR, ETHER, KEPT, NOWHERE, POOL, hedged_on
+from hedged_play import DOLLAR, ETHER, endow, hedged_on
 from msgspec.structs import replace
 from worlds.toy_perp import half, signer
 from worlds.toy_perp.chain import NAME, PerpContract, deploy_perp
@@ -15,11 +15,8 @@ from pipeline.hedge.port import HedgePosition
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, Seconds
-from pipeline.venues.abi import function
 from pipeline.venues.registry import hedge_venue
-from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.reads import balance, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
@@ -35,24 +32,9 @@ def hedged_at(world: World, perp: PerpContract, owner: str, **hedge: Any) -> Pol
     return hedged_on(world, owner, perp.spec, Hedge(venue=NAME, **{**fields, **hedge}), stall_after_s=48)
 
 
-def endow(chain: Chain, world: World, owner: str) -> None:
-    """Give the owner a range, some tokens of both kinds, and no allowance; the pool's price has a past."""
-    pool = world.pool(POOL)
-    ticks = range_around(chain, pool, -1_000, 1_000)
-    chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
-    for token, kept in ((world.weth, KEPT["weth"]), (world.usdc_low, KEPT["usdc"])):
-        more = balance(chain, token, owner) - kept
-        chain.execute(actions.transfer(token, owner, NOWHERE, more))
-    approve = function("tokens/ERC20", "approve")
-    spenders = (world.router, world.position_manager)
-    chain.execute(
-        *(
-            Tx(sender=owner, to=token, data=approve.calldata(spender, 0))
-            for token in (world.weth, world.usdc_low)
-            for spender in spenders
-        )
-    )
-    chain.rpc("anvil_setBalance", owner, hex(2 * ETHER))
+def endow_at(chain: Chain, world: World, owner: str) -> None:
+    """Give the owner what a hedged book of the tests has, and the pool's price a past."""
+    endow(chain, world, owner, spenders=(), half_width=1_000)
     chain.rpc("anvil_mine", hex(10), hex(12))
 
 
@@ -64,7 +46,7 @@ class PerpDesk(ChainDesk):
     ) -> None:
         self.perp, self.owner = deploy_perp(chain, world, cache=cache), world.accounts.owners[0]
         self.keeper_works = True
-        endow(chain, world, self.owner)
+        endow_at(chain, world, self.owner)
         super().__init__(chain, world, hedged_at(world, self.perp, self.owner, **hedge))
         fields = signer.PerpFields.model_validate(
             {

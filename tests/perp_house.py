@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -15,36 +16,43 @@ from typing import Any
 
 import forked
 from chaos_sender.house import House
-from chaos_sender.setting import RerangedBook
+from chaos_sender.setting import BOOK, RerangedBook
 from chaos_sender.staff import Staff
-from hedged_play import take_approvals_back
+from hedged_play import ETHER, POOL, endow
+from perp_forgery import faults_of_call, forged_call
 from worlds.toy_perp.chain import NAME, deploy_perp
-from worlds.toy_perp.half import KIND
+from worlds.toy_perp.half import KIND, MARKET
+from worlds.toy_perp.keeper import Keeper
+from worlds.toy_perp.signer import PerpFields
 
 from pipeline import keys
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.decide.hedging import position_of
 from pipeline.hedge.port import HedgePosition
 from pipeline.messages.orders import Order
 from pipeline.messages.policy import Policy
-from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import BookId
-from streams.devnet import actions, net
+from pipeline.messages.transactions import Call, SubmitTransaction
+from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain
 from streams.devnet.flow import FlowSettings
 from streams.devnet.paths import PriceSettings
-from streams.devnet.reads import balance, range_around
+from streams.devnet.reads import ask
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
-POOL, BOOK = "weth_usdc_low_500", BookId("alpha")
-ETHER, DOLLAR = 10**18, 10**6
 CALM = FlowSettings(price=PriceSettings(volatility_bps=2, jump_chance_bps=0, jump_bps=0))
 STALL_BLOCKS = 5
 """Blocks of 12 s within `stall_after`."""
+LARGEST_SIZE = 40 * ETHER
+WITHIN_BPS, LEAST_EQUITY_BPS = (
+    PerpFields.model_fields[name].default for name in ("within_bps", "least_equity_bps")
+)
+"""What the signer's file allows a short to be, how far an order's price may be off, and what must be left of the short."""
+_MOVED = 0.98
+"""What an equity may have become by price and funding alone, from a signature to a later block."""
 _COMMAND_S = 180.0
 _ENTRY = Path(__file__).parent / "worlds/toy_perp/entry.py"
-_KEPT = {"weth": 2 * ETHER, "usdc": 120_000 * DOLLAR}
 _PORTFOLIO = Template("""\
 chain:
   id: $chain_id
@@ -86,19 +94,14 @@ class PerpBook(RerangedBook):
     def __init__(self, chain: Chain, world: World, pool: str) -> None:
         cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
         self.perp = deploy_perp(chain, world, cache=cache)
-        self.chain, self.keeper_works = chain, True
+        self.chain = chain
         super().__init__(chain, world, pool)
+        self.keeper = Keeper(self.perp, self.owner)
         self.spenders |= {"future": self.perp.at}
 
     def endow(self, chain: Chain) -> str:
-        world, pool, owner = self.world, self.world.pool(self.pool), self.world.accounts.owners[0]
-        ticks = range_around(chain, pool, -1_000, 1_000)
-        chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
-        for token, kept in ((world.weth, _KEPT["weth"]), (world.usdc_of(pool), _KEPT["usdc"])):
-            more = balance(chain, token, owner) - kept
-            chain.execute(actions.transfer(token, owner, world.accounts.spare[1], more))
-        chain.rpc("anvil_setBalance", owner, hex(2 * ETHER))
-        take_approvals_back(chain, world, owner, self.perp.at)
+        owner = self.world.accounts.owners[0]
+        endow(chain, self.world, owner, spenders=(self.perp.at,), half_width=1_000)
         return owner
 
     def portfolio(self, ratio: str) -> str:
@@ -121,15 +124,30 @@ class PerpBook(RerangedBook):
     def signer_file(self) -> str:
         usdc = self.world.usdc_of(self.world.pool(self.pool))
         terms = _TERMS.substitute(
-            name=NAME, kind=KIND, future=self.perp.at, weth=self.world.weth, usdc=usdc, most=40 * ETHER
+            name=NAME, kind=KIND, future=self.perp.at, weth=self.world.weth, usdc=usdc, most=LARGEST_SIZE
         )
         return super().signer_file() + terms
 
     def each_block(self, price_usdc: float) -> tuple[Tx, ...]:
         """Let the future's price follow the fair one, and its keeper carry out what was requested."""
-        told = self.perp.set_price(price_usdc)
-        order = self.perp.order_of(self.chain, self.owner) if self.keeper_works else 0
-        return (told, *((self.perp.execute(self.owner),) if order else ()))
+        return (self.perp.set_price(price_usdc), *self.keeper.block(self.chain))
+
+    # -------------------------------------------------------------- what may be done at the future
+    def forged(self, chain: Chain, dice: random.Random) -> Call | None:
+        return forged_call(chain, self.perp, dice, self.owner)
+
+    def faults_of_call(self, to: str, data: bytes) -> list[str] | None:
+        if to != self.perp.at:
+            return None
+        return [*faults_of_call(data, ask(self.chain, to, MARKET)[0], WITHIN_BPS)]
+
+    def faults_of_block(self, chain: Chain, block: int) -> list[str]:
+        """Name what a short is at the end of a block that the signer's file does not allow."""
+        size, collateral, equity = self.perp.truth(chain, self.owner, block=block)
+        least = (collateral - equity) * LEAST_EQUITY_BPS * _MOVED
+        if size > LARGEST_SIZE or equity * WHOLE_BPS < least:
+            return [f"a short of {size} of which {equity} is left, beyond the signer's file"]
+        return []
 
 
 class PerpHouse(House):

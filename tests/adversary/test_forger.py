@@ -16,7 +16,7 @@ async def test_whatever_is_forged_nothing_is_signed_that_the_file_does_not_allow
         await house.until(lambda: house.story.seen["PlanOpened"] > opened_before, "a plan is opened")
         await house.until(lambda: house.story.sent, "something of it is sent")
         robbery = await is_robbed(house, rounds=3, records=30)
-    print(robbery.written, robbery.fenced, robbery.signatures)
+    print(robbery.written, robbery.fenced, robbery.signatures, robbery.answers)
     assert robbery.wrong == [], robbery.log
     assert robbery.signatures, f"the signer went on to sign what is allowed:\n{robbery.log}"
     assert len(robbery.written) > 15, "forgeries of many kinds"

@@ -12,6 +12,7 @@ from chaos_sender import run as sender_run
 from chaos_sender.faults import FAULTS as DEATHS
 from chaos_sender.legs import LEGS, LEGS_AT
 from chaos_sender.market import MARKETS
+from chaos_sender.orders import ORDERS
 
 
 def a_full_report() -> Report:
@@ -79,13 +80,19 @@ def test_the_sender_campaign_plays_every_death_every_depth_of_a_reorg_and_every_
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_sender_campaign_plays_every_leg_of_a_hedge_at_each_version(seed):
-    runs = [*sender_run.runs_of(24, seed, list(sender_run.ACTS))]
+def test_the_sender_campaign_plays_every_leg_of_a_hedge_at_each_version_and_every_strike_at_an_order(seed):
+    assert {**sender_run.RERANGED, **LEGS, **ORDERS} == sender_run.ACTS
+    runs = [*sender_run.runs_of(28, seed, list(sender_run.ACTS))]
+    assert [(run.has_orders, bool(run.version)) for run in runs] == 7 * [
+        (False, False),
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
     hedged = [run for run in runs if run.version]
-    assert [bool(run.version) for run in runs] == 6 * [False, False, False, True]
     assert {name for run in hedged for name in run.acts} == set(LEGS)
     assert all(set(run.acts) <= set(LEGS_AT[run.version]) for run in hedged)
-    assert {**sender_run.RERANGED, **LEGS} == sender_run.ACTS
+    assert {name for run in runs if run.has_orders for name in run.acts} == set(ORDERS)
 
 
 def test_the_seed_draws_which_version_comes_first_and_one_alone_can_be_dealt():
@@ -94,3 +101,4 @@ def test_the_seed_draws_which_version_comes_first_and_one_alone_can_be_dealt():
 
     assert {tuple(versions(seed, list(LEGS))) for seed in range(20)} == {("3.0", "3.6"), ("3.6", "3.0")}
     assert versions(1, list(LEGS_AT["3.0"])) == ["3.0", "3.0"]
+    assert all(run.has_orders for run in sender_run.runs_of(2, 1, list(ORDERS)))

@@ -20,6 +20,8 @@ from streams.watch.kafka_log import KafkaLog
 from streams.work import keeper
 from streams.work.fold import fold_record
 
+ANYTHING = "anything"
+
 
 class _Tagged(msgspec.Struct):
     type: str
@@ -64,10 +66,10 @@ def set_into_worker(fuse: Fuse) -> None:
         said = {tag.partition(".")[0] for tag in tags}
         if "PlanOpened" in said:
             said.discard("SubmitTransaction")
-        for kind in said:
+        for kind in (*said, ANYTHING):
             fuse.reach(f"{kind}, before the commit")
         await commit(self, records, changes)
-        for kind in said:
+        for kind in (*said, ANYTHING):
             fuse.reach(f"{kind}, after the commit")
 
     keeper.fold_record = folding  # type: ignore[attr-defined]
@@ -78,12 +80,12 @@ def set_into_watcher(fuse: Fuse) -> None:
     append, take = KafkaLog.append, Follower.take
 
     async def appending(self: Any, shard: Any, payloads: Any) -> Any:
-        has_receipt = any("receipt" in kinds_of(payload) for payload in payloads)
-        if has_receipt:
-            fuse.reach("receipt, before the append")
+        kinds = {kind for payload in payloads for kind in kinds_of(payload)}
+        for kind in kinds:
+            fuse.reach(f"{kind}, before the append")
         placed = await append(self, shard, payloads)
-        if has_receipt:
-            fuse.reach("receipt, after the append")
+        for kind in kinds:
+            fuse.reach(f"{kind}, after the append")
         return placed
 
     def taking(self: Any, record: Any) -> Any:

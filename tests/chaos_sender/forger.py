@@ -33,7 +33,7 @@ from pipeline.messages.policy import Limits, TargetBand
 from pipeline.messages.transactions import Call, SubmitTransaction
 from pipeline.units import Address, BlockNumber, Bps, Hash, LogBps, Offset, Seconds, ShardId, Wei
 from pipeline.venues.abi import function
-from streams.devnet.reads import balance
+from streams.devnet.reads import balance, token_ids
 from streams.kafka.codec import encode, encode_record
 from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
 from streams.portfolio import publishing
@@ -46,6 +46,7 @@ STRANGER = "0x" + "ab" * 20
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _ROUTER = "uniswap-v3/SwapRouter02"
 _ERC20 = "tokens/ERC20"
+_TIMED = function(_ROUTER, "multicall", arguments="uint256,bytes[]")
 _FAR_S = 2**255
 _KEPT = 40
 """Real records of a topic that the forger has at hand."""
@@ -77,6 +78,7 @@ class Forger:
         self.fenced = 0
         self.asked: set[tuple[str, str]] = set()
         """Of each forged intent, the contract and the calldata."""
+        self.digests: list[str] = []
 
     async def close(self) -> None:
         await self._tail.close()
@@ -224,14 +226,17 @@ def calls(forger: Forger) -> Mapping[str, Call]:
     world, pool, owner = house.world, house.world.pool(house.pool), house.owner
     usdc = world.usdc_of(pool)
     weth_has, usdc_has = (balance(house.chain, token, owner) for token in (world.weth, usdc))
-    token_id = forger.dice.randrange(1, 40)
+    token_id = forger.dice.choice((*token_ids(house.chain, world, owner), forger.dice.randrange(1, 40)))
     soon_s = house.chain.header().timestamp_s + 300
     swap = function(_ROUTER, "exactInputSingle")
     decrease, collect = function(_MANAGER, "decreaseLiquidity"), function(_MANAGER, "collect")
 
-    def sell(token: str, amount: int, least: int, to: str) -> str:
+    def untimed(token: str, amount: int, least: int, to: str) -> str:
         other = usdc if token == world.weth else world.weth
         return swap.calldata((token, other, pool.fee_pips, to, amount, least, 0))
+
+    def sell(token: str, amount: int, least: int, to: str) -> str:
+        return _TIMED.calldata(soon_s, [bytes.fromhex(untimed(token, amount, least, to)[2:])])
 
     price = 3_000 * 10**6
     return {
@@ -244,6 +249,7 @@ def calls(forger: Forger) -> Mapping[str, Call]:
         "allowance to the router": _call(usdc, function(_ERC20, "approve").calldata(world.router, usdc_has)),
         "swap for a stranger": _call(world.router, sell(usdc, usdc_has // 2, 1, STRANGER)),
         "swap for nothing": _call(world.router, sell(usdc, usdc_has // 2, 1, owner)),
+        "swap at any later price": _call(world.router, untimed(usdc, usdc_has // 3, 1, owner)),
         "swap at a loss": _call(
             world.router, sell(usdc, usdc_has // 3, usdc_has // 3 * 10**18 * 97 // 100 // price, owner)
         ),
@@ -301,6 +307,7 @@ def _intent(forger: Forger, call: Call, **changes: Any) -> Record:
     }
     intent = SubmitTransaction(**(fields | changes))
     forger.asked.add((call.to, call.data))
+    forger.digests.append(intent.digest)
     return shard, f"book/{BOOK}".encode(), encode(intent)
 
 

@@ -1,17 +1,24 @@
 """A live deployment under a forger who writes to every topic: nothing is signed that the owner's file does not allow."""
 
 import asyncio
+import itertools
 import signal
 from collections import Counter
 
 import msgspec
 from chaos_sender.allowed import Allowed
+from chaos_sender.answers import Answers
 from chaos_sender.forger import Forger
-from chaos_sender.house import House
+from chaos_sender.house import PARTITIONS, House
+from chaos_sender.setting import BOOK
 
+from pipeline import keys
 from pipeline.errors import CommitError, FencedError
+from pipeline.messages.events import Resumed
+from pipeline.units import ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import EVENTS, INTENTS, NONCES, TOPICS
+from streams.policy_rollout import append, appending
 from streams.submit.journal_commands import set_aside
 from streams.submit.signer import devnet_signer
 
@@ -20,7 +27,7 @@ _SAFE = (INTENTS, NONCES, EVENTS, INTENTS, NONCES)
 """What the signer reads: here a forger has the most to win."""
 _ALL = tuple(TOPICS.values())
 _FIRST_TIMES = 3
-"""So many times as many intents are forged at first, while nobody has paused anything."""
+"""So many times as many intents are forged at first."""
 
 
 class Robbery(msgspec.Struct, kw_only=True):
@@ -31,6 +38,8 @@ class Robbery(msgspec.Struct, kw_only=True):
     signatures: int
     forged: Counter[str]
     """By contract, the forged intents that were signed: within the owner's file, as `wrong` tells."""
+    answers: Counter[str]
+    """What the signer answered to the forged intents."""
     halted: int
     """How often there was something in the journal that an operator had to set aside."""
     wrong: list[str]
@@ -41,6 +50,7 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
     """Forge for some rounds, with deaths of the signer in between; nothing of the house is of use afterwards."""
     allowed = Allowed(house, house.folder / "signer.yaml")
     forger = Forger(house, house.dice)
+    answers = Answers(house)
     submit = house.staff["submit"]
     house.flowing.set()
     try:
@@ -49,9 +59,9 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
         halted = 0
         for number in range(rounds):
             house.move_price(house.dice.choice((-_SHOVE, _SHOVE)))
-            if not number:
-                await forger.write(records * _FIRST_TIMES, (INTENTS,))
-            else:
+            await _resume(house)
+            await forger.write(records // 2 if number else records * _FIRST_TIMES, (INTENTS,))
+            if number:
                 await forger.write(records, _ALL if number == rounds - 1 else _SAFE)
             if house.dice.random() < 0.7:
                 await forger.fence()
@@ -61,7 +71,9 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
             await allowed.look()
         await house.on_chain(house.devnet.flow.block)
         await allowed.look()
+        await answers.read()
     finally:
+        await answers.close()
         await forger.close()
         await allowed.close()
     signed = list(allowed.signatures.values())[before:]
@@ -70,10 +82,19 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
         fenced=forger.fenced,
         signatures=len(signed),
         forged=Counter(each.to for each in signed if (each.to, "0x" + each.data.hex()) in forger.asked),
+        answers=answers.to(forger.digests),
         halted=halted,
         wrong=allowed.wrong,
         log=submit.last_words(40),
     )
+
+
+async def _resume(house: House) -> None:
+    """Do what an operator does who finds everything paused, in each shard's log: the forger may have said it in any."""
+    async with appending(KafkaAccess(house.bootstrap)) as producer:
+        for shard, scope in itertools.product(range(PARTITIONS), (keys.ALL, keys.book(BOOK))):
+            word = Resumed(scope=scope, reason="nobody of ours has paused it", by="an operator")
+            await append(producer, house.chain_id, ShardId(shard), word)
 
 
 async def _set_aside(house: House) -> bool:

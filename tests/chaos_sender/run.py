@@ -14,7 +14,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,12 @@ from chaos_sender.judged import MARGIN_BPS
 from chaos_sender.legs import LEGS, LEGS_AT, comes_to
 from chaos_sender.market import MARKETS, turns
 from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
+from chaos_sender.orders import ORDERS, RATIOS, comes_to_rest
 from chaos_sender.robbery import is_robbed
-from chaos_sender.setting import POOLS, MakesBook, RerangedBook
+from chaos_sender.setting import POOLS, RerangedBook
+from perp_house import PerpHouse
+from perp_house import opened as opened_by_orders
+from worlds.toy_perp.registered import register
 
 from pipeline.messages.outcomes import AnyPlanOutcome
 from streams.outcome_words import outcome_text
@@ -44,10 +49,8 @@ RERANGED: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
     },
     f"worker and signer miss {LONG_BLOCKS:,} blocks": partial(is_away, blocks=LONG_BLOCKS),
 }
-ACTS = {**RERANGED, **LEGS}
+ACTS = {**RERANGED, **LEGS, **ORDERS}
 _ACTS_EACH = 8
-_HEDGED_EACH = 4
-"""Every so many runs the book is hedged, and the acts are those of its legs."""
 _ROUNDS, _RECORDS = 8, 30
 """Of forgeries, at the end of each run."""
 RESULT = Path(__file__).parents[2] / ".evenkeel" / "chaos" / "sender.json"
@@ -125,7 +128,7 @@ class Report:
                 cells = ("" if cell is None else cell for cell in tally.cells().values())
                 yield f"{name:{wide}}" + "".join(f"{cell:>10}" for cell in cells)
         yield ""
-        yield from (f"{what:52} {count:8}" for what, count in sorted(self.counted.items()))
+        yield from (f"{what:76} {count:8}" for what, count in sorted(self.counted.items()))
         if self.over_bps:
             yield f"paid beyond the foreseen, bps of notional, by plan: {sorted(self.over_bps)}"
         for plan, course in self.courses.items():
@@ -170,30 +173,59 @@ class Run(NamedTuple):
     """Of Aave, where the book is hedged there."""
 
     @property
-    def book(self) -> MakesBook:
-        """Tell what sets the book up."""
-        return partial(HedgedBook, version=self.version) if self.version else RerangedBook
+    def has_orders(self) -> bool:
+        """Whether the book is hedged by orders."""
+        return self.acts[0] in ORDERS
+
+    def opened(self, place: Path, seed: int) -> AbstractAsyncContextManager[House]:
+        """Open a house with the book on a devnet of its own."""
+        if self.has_orders:
+            return opened_by_orders(place, seed)
+        book = partial(HedgedBook, version=self.version) if self.version else RerangedBook
+        return opened(place, seed, self.pool, book=book)
 
 
 def runs_of(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
-    """Choose each run's book and acts. Of the hedged ones each version of Aave comes before any comes again, with acts of its own deck."""
-    reranged = [name for name in names if name in RERANGED]
-    versions = [version for version, legs in LEGS_AT.items() if not legs.keys().isdisjoint(names)]
-    dice = random.Random(f"{seed}/versions")
-    at = itertools.chain.from_iterable(dice.sample(versions, len(versions)) for _ in range(runs))
-    deck = deal(random.Random(seed), runs, reranged)
-    decks = {
-        version: deal(
-            random.Random(f"{seed}/legs/{version}"), runs, [n for n in names if n in LEGS_AT[version]]
-        )
-        for version in versions
+    """Choose each run's book and acts: half of the books re-range, of the others every second is hedged by orders, as far as acts of all three are among the names."""
+    drawn = {
+        kind: kind(runs, seed, chosen)
+        for kind, acts in _KINDS.items()
+        if (chosen := [name for name in names if name in acts])
     }
-    for number in range(runs):
-        if versions and (not reranged or not (number + 1) % _HEDGED_EACH):
-            version = next(at)
+    turns = [drawn[kind] for kind in (_reranged, _by_orders, _reranged, _at_aave) if kind in drawn]
+    for kind in itertools.islice(itertools.cycle(turns), runs):
+        yield next(kind)
+
+
+def _reranged(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
+    for number, acts in enumerate(deal(random.Random(seed), runs, names)):
+        yield Run(POOLS[(seed + number) % len(POOLS)], acts)
+
+
+def _by_orders(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
+    for acts in deal(random.Random(f"{seed}/orders"), runs, names):
+        yield Run(HEDGED_POOL, acts)
+
+
+def _at_aave(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
+    """Choose acts at each version of Aave before any comes again, those of each version from a deck of its own."""
+    dice = random.Random(f"{seed}/versions")
+    decks = {
+        version: deal(random.Random(f"{seed}/legs/{version}"), runs, chosen)
+        for version, legs in LEGS_AT.items()
+        if (chosen := [name for name in names if name in legs])
+    }
+    for _ in range(runs):
+        for version in dice.sample(list(decks), len(decks)):
             yield Run(HEDGED_POOL, next(decks[version]), version)
-        else:
-            yield Run(POOLS[(seed * 1_000 + number) % len(POOLS)], next(deck))
+
+
+_KINDS: Mapping[Callable[[int, int, Sequence[str]], Iterator[Run]], Container[str]] = {
+    _reranged: RERANGED,
+    _by_orders: ORDERS,
+    _at_aave: LEGS,
+}
+"""Books, and the acts that strike them."""
 
 
 async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> Report:
@@ -216,7 +248,7 @@ async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> R
 
 
 async def _play(place: Path, seed: int, run: Run, report: Report) -> None:
-    async with opened(place, seed, run.pool, book=run.book) as house:
+    async with run.opened(place, seed) as house:
         try:
             for name in run.acts:
                 say(f"  {name}")
@@ -249,6 +281,8 @@ async def _forge(house: House, report: Report, run: Run) -> None:
     """Let a stranger write to every topic, last of all: what it leaves of the logs is of use to nobody."""
     if run.version:
         await comes_to(house, hedged=True)  # collateral and debt are what there is to be robbed of
+    if isinstance(house, PerpHouse):
+        await comes_to_rest(house, RATIOS[0])
     robbery = await is_robbed(house, rounds=_ROUNDS, records=_RECORDS)
     report.counted += Counter({f"forged on {kind}": count for kind, count in robbery.written.items()})
     report.counted += Counter(
@@ -260,9 +294,13 @@ async def _forge(house: House, report: Report, run: Run) -> None:
             "times the signer was fenced by a stranger": robbery.fenced,
         }
     )
-    if run.version:
-        of_market = house.book.spenders["market"]
-        report.counted["forged calls of a lending market that were signed"] += robbery.forged[of_market]
+    report.counted += Counter(
+        {
+            f"forged calls of the {name} that were signed": robbery.forged[contract]
+            for name, contract in house.book.spenders.items()
+        }
+    )
+    report.counted += Counter({f"forged, {answer}": n for answer, n in robbery.answers.items()})
     report.wrong += [f"signed, and not allowed by the owner's file: {wrong}" for wrong in robbery.wrong]
 
 
@@ -274,6 +312,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--only", default="", help="Only acts whose name begins so.")
     chosen = parser.parse_args()
+    register()
     names = [name for name in ACTS if name.startswith(chosen.only)]
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-sender-"))
     began_s = time.monotonic()

@@ -7,7 +7,7 @@ import pytest
 from dry_runs import trial_of, until_proposed
 from followed import Followed, node_of
 from msgspec.structs import replace
-from perp_desk import ETHER, endow, hedged_at, know_perps
+from perp_desk import ETHER, endow_at, hedged_at, know_perps
 from worlds.toy_perp.chain import deploy_perp
 
 from pipeline.messages.decisions import ProposalTried
@@ -34,7 +34,7 @@ def test_a_dry_run_that_comes_to_an_order_says_so_and_what_it_has_shown(
     chain: Chain, world: World, cache: Path
 ) -> None:
     perp, owner = deploy_perp(chain, world, cache=cache), world.accounts.owners[0]
-    endow(chain, world, owner)
+    endow_at(chain, world, owner)
     book = replace(hedged_at(world, perp, owner), mode="dry-run")
     book = replace(book, policy_version=version_of(book))
 

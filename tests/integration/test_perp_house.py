@@ -1,9 +1,11 @@
 """A book that a portfolio file hedges at a venue which is no lending market, with all its processes: orders that are carried out, cancelled and unknown."""
 
 import asyncio
+import random
 
 import pytest
 from chaos_sender.faults import judge
+from chaos_sender.orders import ORDERS
 from chaos_sender.points import PROCESSES
 from msgspec.structs import replace
 from perp_desk import know_perps
@@ -15,6 +17,8 @@ from pipeline.messages.outcomes import Done, Stalled
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.asyncio]
 
 SEED = 3
+STRIKES = 2
+"""Of the campaign's on an order's way, which plays all."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +28,7 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def requested(house: PerpHouse, ratio: str) -> Order:
     """Want another ratio, and go on until an order for it is requested, which nobody carries out."""
-    house.book.keeper_works = False
+    house.book.keeper.does = "rests"
     await house.apply(ratio=ratio)
     await house.by_hand(lambda: (order := house.order()) is not None and order.waits, "an order is requested")
     order = house.order()
@@ -34,7 +38,7 @@ async def requested(house: PerpHouse, ratio: str) -> Order:
 
 async def rests(house: PerpHouse) -> None:
     """Go on until the last plan is done and its hedge as the file wants it."""
-    house.book.keeper_works = True
+    house.book.keeper.does = "executes"
     await house.by_hand(
         lambda: not house.has_open_plan and list(house.story.plans.values())[-1:] == [[Done()]],
         "the plan is done",
@@ -58,6 +62,9 @@ async def test_a_portfolio_file_hedges_a_book_at_a_future_and_each_order_has_one
         assert orders == 6, (
             "one for each ratio, and one again after each cancellation: none was requested twice"
         )
+        for name in random.Random(SEED).sample(list(ORDERS), STRIKES):
+            found = await ORDERS[name](house)
+            assert (found.lost, found.doubled, found.wrong) == ([], [], []), name
 
 
 async def killed_between_request_and_execution(house: PerpHouse) -> None:
@@ -122,7 +129,7 @@ async def unknown(house: PerpHouse) -> None:
     assert house.order() == replace(order, state=UnknownOrder())
     assert f"does not say what became of order {order.number}" in await house.cli("hedge")
     await house.sends(house.book.perp.execute(house.owner))
-    house.book.keeper_works = True
+    house.book.keeper.does = "executes"
     await asyncio.sleep(0)
     await house.settle()
     assert house.held().size == size + order.change

@@ -87,10 +87,10 @@ class PerpContract(msgspec.Struct, frozen=True):
         """Count the orders that were ever requested."""
         return int(ask(chain, self.at, _ORDERS))
 
-    def truth(self, chain: Chain, account: str) -> tuple[int, int, int]:
-        """Tell size, collateral and equity as the contract does."""
-        collateral, equity = ask(chain, self.at, _WORTH, account)
-        return ask(chain, self.at, ACCOUNT, account)[0], collateral, equity
+    def truth(self, chain: Chain, account: str, *, block: int | str = "latest") -> tuple[int, int, int]:
+        """Tell size, collateral and equity at the end of a block, as the contract does. Collateral less equity: what buying the size back costs."""
+        collateral, equity = ask(chain, self.at, _WORTH, account, block=block)
+        return ask(chain, self.at, ACCOUNT, account, block=block)[0], collateral, equity
 
 
 def price_of(dollars: float) -> int:
