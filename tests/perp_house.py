@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from string import Template
 from subprocess import STDOUT
-from typing import Any
+from typing import Any, Literal
 
 import forked
 from chaos_sender.house import House
@@ -81,7 +81,7 @@ books:
              signer: {max_loss: 10%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
     rerange: {half_width: 22.14%, reserve_base: 2, reserve_quote: 120000, stall_after: 48s}
     hedge: {venue: $name, ratio: $ratio, cooldown: 24s, pace: 12s, oracle_within: 5%}
-    mode: live
+    mode: $mode
 """)
 _TERMS = Template(
     'venues:\n  - {name: $name, kind: $kind, contract: "$future", base: "$weth", quote: "$usdc", largest_size: $most}\n'
@@ -104,7 +104,7 @@ class PerpBook(RerangedBook):
         endow(chain, self.world, owner, spenders=(self.perp.at,), half_width=1_000)
         return owner
 
-    def portfolio(self, ratio: str) -> str:
+    def portfolio(self, ratio: str, mode: str) -> str:
         world, pool = self.world, self.world.pool(self.pool)
         return _PORTFOLIO.substitute(
             chain_id=world.chain_id,
@@ -119,6 +119,7 @@ class PerpBook(RerangedBook):
             owner=self.owner,
             pool=pool.address,
             ratio=ratio,
+            mode=mode,
         )
 
     def signer_file(self) -> str:
@@ -160,11 +161,20 @@ class PerpHouse(House):
         staff._argv[1] = str(_ENTRY)
         return staff
 
-    async def apply(self, policy: Policy | None = None, *, ratio: str = "0%") -> None:
+    async def apply(
+        self, policy: Policy | None = None, *, ratio: str = "0%", mode: Literal["live", "dry-run"] = "live"
+    ) -> None:
         """Let the portfolio file say another ratio, and make it hold as its owner does."""
         del policy
-        (self.folder / "portfolio.yaml").write_text(self.book.portfolio(ratio))
-        await self.cli("apply", "portfolio.yaml", "--live")
+        (self.folder / "portfolio.yaml").write_text(self.book.portfolio(ratio, mode))
+        await self.cli("apply", "portfolio.yaml", *(["--live"] if mode == "live" else []))
+
+    def rehearses(self) -> Staff:
+        """Start a process that tries proposals, which is started again whenever it ends."""
+        staff = self._hire("rehearse")
+        self.staff["rehearse"] = staff
+        staff.start()
+        return staff
 
     async def cli(self, *words: str, code: int = 0) -> str:
         """Run a command that nobody sits at, to an exit code, and return its answer, and what it said beside."""

@@ -28,6 +28,8 @@ Strike = Callable[[PerpHouse], Awaitable[None]]
 RATIOS = ("65%", "50%", "35%", "20%")
 """Wanted one after another, and then again from the first: of four orders three are for less."""
 _REQUESTS = frozenset({"increase", "decrease"})
+_NEXT_PHASE = "SubmitTransaction"
+"""What is commanded without a plan's being opened."""
 _CANCELLED = re.compile(r"order (\d+) was cancelled")
 """What is told of a plan whose order was."""
 
@@ -57,8 +59,10 @@ TOUCHED: Mapping[str, Point] = {
 
 # ------------------------------------------------------------------ the strikes
 async def dies_on_the_way(house: PerpHouse, point: Point) -> None:
-    """Let a process die at a point of the way of an order for less: the plan's first transaction requests it."""
-    if wanted(house) == RATIOS[-1]:
+    """Let a process die at a point of the way of an order for less, whose plan requests it first of all, or where a plan must have another phase of an order for more."""
+    if point.fuse.startswith(_NEXT_PHASE):
+        await comes_to_rest(house, RATIOS[-1])
+    elif wanted(house) == RATIOS[-1]:
         await comes_to_rest(house, RATIOS[0])
     staff = house.staff[point.process]
     if point.fuse.startswith(SAW):

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Process = Literal["submit", "work", "watch"]
+Process = Literal["submit", "work", "watch", "rehearse"]
 PROCESSES: tuple[Process, ...] = ("watch", "work", "submit")
+"""Those that a live book needs."""
 
 
 class Point(NamedTuple):

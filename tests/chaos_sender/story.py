@@ -7,7 +7,14 @@ from typing import Any
 from chaos.tail import Tail
 
 from pipeline.errors import MalformedRecordError
-from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled, StepRefused
+from pipeline.messages.decisions import (
+    PlanClosed,
+    PlanOpened,
+    PlanRevised,
+    PlanStalled,
+    ProposalTried,
+    StepRefused,
+)
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed
 from pipeline.messages.goals import RerangeGoal
 from pipeline.messages.journal import Attempt, NonceBound
@@ -50,6 +57,7 @@ class Story:
         self.closed: dict[str, PlanClosed] = {}
         """By plan, its last end."""
         self.stalled: set[str] = set()
+        self.tried: list[ProposalTried] = []
         self.course: dict[str, list[str]] = defaultdict(list)
         """By plan, what was commanded and refused, in the order in which it was read."""
         self.seen: Counter[str] = Counter()
@@ -105,6 +113,8 @@ class Story:
                 self.closed[plan] = said
             case PlanStalled(plan=plan):
                 self.stalled.add(plan)
+            case ProposalTried():
+                self.tried.append(said)
             case _:
                 pass
         if isinstance(said, _OF_A_PLAN):

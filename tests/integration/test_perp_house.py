@@ -5,13 +5,15 @@ import random
 
 import pytest
 from chaos_sender.faults import judge
-from chaos_sender.orders import ORDERS
+from chaos_sender.orders import ORDERS, RATIOS, wanted
 from chaos_sender.points import PROCESSES
 from msgspec.structs import replace
 from perp_desk import know_perps
 from perp_house import BOOK, ETHER, STALL_BLOCKS, PerpHouse, opened
 
-from pipeline.messages.orders import Cancelled, Executed, Order, UnknownOrder
+from pipeline.messages.dry_run import OrderAwaited
+from pipeline.messages.effects import DryRuns
+from pipeline.messages.orders import Cancelled, Executed, Order, Requested, UnknownOrder
 from pipeline.messages.outcomes import Done, Stalled
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.asyncio]
@@ -53,18 +55,17 @@ async def test_a_portfolio_file_hedges_a_book_at_a_future_and_each_order_has_one
         assert "alpha future toy_perp 0%" in " ".join(told.split())
         await killed_between_request_and_execution(house)
         await shown(house)
+        struck = await strikes(house)
         await cancelled(house)
         await unknown(house)
         await said(house)
         found = await judge(house)
         assert (found.lost, found.doubled, found.wrong) == ([], [], [])
         orders = await house.on_chain(house.book.perp.orders, house.chain)
-        assert orders == 6, (
+        assert orders == struck + 6, (
             "one for each ratio, and one again after each cancellation: none was requested twice"
         )
-        for name in random.Random(SEED).sample(list(ORDERS), STRIKES):
-            found = await ORDERS[name](house)
-            assert (found.lost, found.doubled, found.wrong) == ([], [], []), name
+        await rehearsed(house)
 
 
 async def killed_between_request_and_execution(house: PerpHouse) -> None:
@@ -97,10 +98,20 @@ async def shown(house: PerpHouse) -> None:
     assert "lending market" not in text
 
 
+async def strikes(house: PerpHouse) -> int:
+    """Play some of the campaign's; return how many orders were requested meanwhile."""
+    before = await house.on_chain(house.book.perp.orders, house.chain)
+    for name in random.Random(SEED).sample(list(ORDERS), STRIKES):
+        found = await ORDERS[name](house)
+        assert (found.lost, found.doubled, found.wrong) == ([], [], []), name
+    assert house.verdicts["orders struck"] == STRIKES
+    return await house.on_chain(house.book.perp.orders, house.chain) - before
+
+
 async def cancelled(house: PerpHouse) -> None:
     """A cancellation is told with its reason, and the step is made again after its rest."""
     size = house.held().size
-    order = await requested(house, "30%")
+    order = await requested(house, "20%")
     assert order.change < 0
     await house.sends(house.book.perp.cancel(house.owner, "maintenance"))
     await house.by_hand(lambda: not house.has_open_plan, "the plan has ended")
@@ -157,3 +168,28 @@ async def said(house: PerpHouse) -> None:
     last = house.order()
     assert last is not None
     assert int(last.number) == int(order.number) + 1
+
+
+async def rehearsed(house: PerpHouse) -> None:
+    """A proposal of the book in dry-run is tried by its process until it waits for the keeper, and told once though that process dies; nothing is ordered."""
+    before = await house.on_chain(house.book.perp.orders, house.chain)
+    ratio = RATIOS[0] if wanted(house) != RATIOS[0] else RATIOS[-1]
+    await house.apply(ratio=ratio, mode="dry-run")
+    staff = house.rehearses()
+    await house.by_hand(
+        lambda: house.twin.tables.find(f"dry-run/{BOOK}", DryRuns), "a proposal is to be tried"
+    )
+    await house.until(lambda: "tries proposals" in staff.log.read_text(), "the process is at work")
+    staff.kill()
+    await house.until(lambda: house.story.tried, "a proposal was tried")
+    (tried,) = house.story.tried
+    run = tried.run
+    assert (run.outcome, run.refusal) == ("waits", None), run
+    assert isinstance(run.awaits, OrderAwaited)
+    assert (run.awaits.order.number, run.awaits.order.state) == (str(before + 1), Requested())
+    assert all(step.succeeded for step in run.steps)
+    assert staff.deaths >= 1
+    found = await judge(house)
+    assert (found.lost, found.doubled, found.wrong) == ([], [], [])
+    assert await house.on_chain(house.book.perp.orders, house.chain) == before
+    assert house.story.tried == [tried]
