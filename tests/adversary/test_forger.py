@@ -1,6 +1,7 @@
 """A stranger who may write to every topic gets nothing signed that the owner's file does not allow."""
 
 import pytest
+from chaos_sender.answers import PAUSED, SIGNED
 from chaos_sender.house import opened
 from chaos_sender.robbery import is_robbed
 from chaos_sender.setting import POOLS
@@ -20,5 +21,8 @@ async def test_whatever_is_forged_nothing_is_signed_that_the_file_does_not_allow
     assert robbery.wrong == [], robbery.log
     assert robbery.signatures, f"the signer went on to sign what is allowed:\n{robbery.log}"
     assert len(robbery.written) > 15, "forgeries of many kinds"
+    assert robbery.answers[PAUSED] * 4 < robbery.answers.total(), "an operator ends the forger's pauses"
+    came_to = {answer.partition(":")[0] for answer in robbery.answers}
+    assert {"limits", "orphaned", "simulation", SIGNED} <= came_to, "some of them pass all checks"
     assert robbery.fenced
     assert robbery.halted

@@ -177,7 +177,12 @@ ORDERS: Legs = {f"order: {name}": partial(judged, strike=strike) for name, strik
 # ------------------------------------------------------------------ what must be true
 def wrong_of_orders(house: PerpHouse, began_at: int) -> list[str]:
     """Hold orders and position against the chain, and each block since against the signer's file. Nothing must be mined."""
-    return [*_wrong_ends(house), *_wrong_position(house), *_wrong_blocks(house, began_at)]
+    return [
+        *_wrong_ends(house),
+        *_asked_again(house, began_at),
+        *_wrong_position(house),
+        *_wrong_blocks(house, began_at),
+    ]
 
 
 def _wrong_ends(house: PerpHouse) -> Iterator[str]:
@@ -203,6 +208,19 @@ def _wrong_ends(house: PerpHouse) -> Iterator[str]:
     }
     for never in told - house.book.keeper.cancelled:
         yield f"order {never} was told to be cancelled, and its keeper never did that"
+
+
+def _asked_again(house: PerpHouse, began_at: int) -> Iterator[str]:
+    """Name what was ordered at a block, on the branch still, at whose end the chain had an order of which it did not say what became: the venue refuses that, another may not."""
+    for digest, intent in house.story.intents.items():
+        at = intent.made_at
+        if intent.step not in _REQUESTS or at.number < began_at:
+            continue
+        block = house.chain.rpc("eth_getBlockByNumber", hex(at.number), False)
+        if block and block["hash"] == at.hash:
+            order = house.book.perp.order_of(house.chain, house.owner, block=at.number)
+            if order:
+                yield f"{intent.step} {digest} was commanded at {at.number}, while order {order} was open"
 
 
 def _requests_mined(house: PerpHouse) -> Iterator[str]:

@@ -4,12 +4,13 @@ import random
 from collections.abc import Callable
 from string import Template
 
+from chain_desk import book_on
 from hedged_play import take_approvals_back
+from msgspec.structs import replace
 
-from pipeline.messages.chain_profile import ChainProfile
-from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec
+from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand
 from pipeline.messages.transactions import Call
-from pipeline.units import Address, BookId, Bps, ChainId, LogBps, RawAmount, Seconds
+from pipeline.units import Address, BookId, Bps, LogBps, RawAmount, Seconds
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
@@ -51,6 +52,25 @@ final_depth_blocks: $depth
 """
 )
 
+LIMITS = Limits(
+    twap_window_s=Seconds(48),
+    max_spot_from_twap_log_bps=LogBps(800),
+    max_slippage_bps=Bps(300),
+    swap_tolerance_bps=Bps(100),
+    max_cost_bps=Bps(300),
+    max_actions_per_day=10_000,
+    max_daily_cost_bps=Bps(10_000),
+    max_daily_gas_bps=Bps(10_000),
+    max_age_blocks=12,
+    deadline_s=Seconds(600),
+    signer=SignersLimits(
+        max_loss_bps=Bps(1_000),
+        max_share_of_depth_bps=Bps(10_000),
+        twap_window_s=Seconds(180),
+        swap_tolerance_bps=Bps(100),
+    ),
+)
+
 
 def endow(chain: Chain, world: World, name: str) -> str:
     """Leave the owner a small purse and one NFT about the price; return who it is."""
@@ -75,60 +95,25 @@ def endow(chain: Chain, world: World, name: str) -> str:
 def policy_of(world: World, name: str, **changes: object) -> Policy:
     """Keep the book's share within a narrow band, so that it acts often."""
     pool = world.pool(name)
-    owner, quote = Address(world.accounts.owners[0]), Address(world.usdc_of(pool))
-    fields: dict[str, object] = {
-        "book": BOOK,
-        "chain": ChainProfile(
-            chain_id=ChainId(world.chain_id),
-            wrapped_native=Address(world.weth),
-            position_manager=Address(world.position_manager),
-            factory=Address(world.factory),
-            router=Address(world.router),
-            check_every_blocks=20,
-            report_every_blocks=20,
-        ),
-        "owner": owner,
-        "accounts": (owner,),
-        "base": Address(world.weth),
-        "quote": quote,
-        "tokens": (
-            TokenSpec(address=Address(world.weth), symbol="WETH", decimals=18),
-            TokenSpec(address=quote, symbol="USDC", decimals=6),
-        ),
-        "pools": (Address(pool.address),),
-        "reference_pool": Address(pool.address),
-        "strategy": TargetBand(
+    usual = book_on(
+        world,
+        pool,
+        world.accounts.owners[0],
+        strategy=TargetBand(
             band_bps=Bps(700),
             hysteresis_bps=Bps(100),
             hold_out_of_range_s=Seconds(36),
             cooldown_s=Seconds(96),
         ),
-        "limits": Limits(
-            twap_window_s=Seconds(48),
-            max_spot_from_twap_log_bps=LogBps(800),
-            max_slippage_bps=Bps(300),
-            swap_tolerance_bps=Bps(100),
-            max_cost_bps=Bps(300),
-            max_actions_per_day=10_000,
-            max_daily_cost_bps=Bps(10_000),
-            max_daily_gas_bps=Bps(10_000),
-            max_age_blocks=12,
-            deadline_s=Seconds(600),
-            signer=SignersLimits(
-                max_loss_bps=Bps(1_000),
-                max_share_of_depth_bps=Bps(10_000),
-                twap_window_s=Seconds(180),
-                swap_tolerance_bps=Bps(100),
-            ),
-        ),
-        "action": Rerange(
+        limits=LIMITS,
+        action=Rerange(
             half_width_log_bps=LogBps(_HALF_WIDTH),
             reserve_quote=RawAmount(4 * FIRST_PRICE_USDC * 10**6),
             stall_after_s=Seconds(600),
         ),
-        "mode": "live",
-    }
-    return publishing(Policy(**(fields | changes)), [Address(pool.address)])  # type: ignore[arg-type]
+    )
+    chain = replace(usual.chain, check_every_blocks=20, report_every_blocks=20)
+    return publishing(replace(usual, chain=chain, **changes), [Address(pool.address)])
 
 
 class RerangedBook:

@@ -59,6 +59,14 @@ def requested(desk: PerpDesk) -> Order:
     raise AssertionError((desk.refusals, desk.said(StepRefused)))
 
 
+def lost(desk: PerpDesk) -> Order:
+    """Let an order be requested, taken and forgotten: the chain will never tell what became of it."""
+    order = requested(desk)
+    desk.block(desk.perp.take(desk.owner))
+    desk.block(desk.perp.lose(desk.owner))
+    return order
+
+
 def of_plans(desk: PerpDesk) -> list[Output]:
     return [each for each in desk.outputs if isinstance(each, PlanOpened | PlanStalled | PlanClosed)]
 
@@ -150,9 +158,7 @@ def test_an_operator_says_what_became_of_an_order_that_nobody_tells_of(
     chain: Chain, world: World, cache: Path
 ) -> None:
     desk = PerpDesk(chain, world, cache)
-    order = requested(desk)
-    desk.block(desk.perp.take(desk.owner))
-    desk.block(desk.perp.lose(desk.owner))
+    order = lost(desk)
     for _ in range(STALL_BLOCKS + 12):
         desk.block()
     assert len(desk.said(PlanOpened)) == 1
@@ -187,9 +193,7 @@ def test_a_plan_that_still_waits_takes_an_operators_word_for_the_chains(
     chain: Chain, world: World, cache: Path
 ) -> None:
     desk = PerpDesk(chain, world, cache)
-    order = requested(desk)
-    desk.block(desk.perp.take(desk.owner))
-    desk.block(desk.perp.lose(desk.owner))
+    order = lost(desk)
     word = OrderEndSaid(
         book=desk.book.book, order=order.number, outcome="cancelled", reason="a call", by="me"
     )

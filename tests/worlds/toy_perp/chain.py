@@ -78,9 +78,9 @@ class PerpContract(msgspec.Struct, frozen=True):
             self.execute(sender),
         )
 
-    def order_of(self, chain: Chain, account: str) -> int:
-        """Tell the number of the order that an account has open; 0: none."""
-        number: int = ask(chain, self.at, ACCOUNT, account)[4]
+    def order_of(self, chain: Chain, account: str, *, block: int | str = "latest") -> int:
+        """Tell the number of the order that an account has open at the end of a block; 0: none."""
+        number: int = ask(chain, self.at, ACCOUNT, account, block=block)[4]
         return number
 
     def orders(self, chain: Chain) -> int:
