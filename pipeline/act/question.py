@@ -7,6 +7,7 @@ import msgspec
 from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.book.pricing import gas_in_quote, in_quote
+from pipeline.messages.base import Price
 from pipeline.messages.effects import Action, BookEffects
 from pipeline.messages.goals import RESET, GoalKind, Step
 from pipeline.messages.outcomes import GuardReason, StallReason
@@ -35,6 +36,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     notional_quote: RawAmount
     value_quote: RawAmount
     """The whole book's."""
+    prices: Mapping[Address, Price]
+    """In raw quote at spot, of each of the book's tokens that has one."""
     foreseen: Foreseen | None
     """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
     kind: GoalKind = "rerange"

@@ -263,6 +263,7 @@ def _question(
         drafts=drafts,
         notional_quote=notional_quote,
         value_quote=stock.value_quote,
+        prices=stock.prices,
         foreseen=foreseen,
         kind=context.kind,
         is_urgent=context.actions.is_urgent(goal),

@@ -63,6 +63,7 @@ def unwinding_now(context: BookContext) -> Unwinding:
         drafts=(),
         notional_quote=seen.moved_quote,
         value_quote=stock.value_quote,
+        prices=stock.prices,
         foreseen=seen,
         kind=context.kind,
     )

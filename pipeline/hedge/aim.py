@@ -35,7 +35,7 @@ class Security(NamedTuple):
     """What stands behind a short of the base. Amounts are raw."""
 
     own_quote: RawAmount
-    """What is collateral or could become it, less what the debt is worth: what its sale brought may be placed elsewhere."""
+    """What is collateral or could become it, valued, less what the debt's sale brought into it: that may be placed elsewhere."""
     counts_bps: Bps
     """Which share of it counts against liquidation."""
     hedged_base: RawAmount

@@ -16,19 +16,19 @@ class LoanInPair(NamedTuple):
     price: float
 
 
-def loan_in_pair(held: HeldLoan, base: Address, quote: Address) -> LoanInPair:
-    """Take a loan apart into base and quote, at the oracle's prices.
+def loan_in_pair(held: HeldLoan, base: Address, unit: Address, unit_in_quote: float = 1.0) -> LoanInPair:
+    """Take a loan apart into base and quote, at the oracle's prices in a token of which a whole one is worth so much whole quote.
 
     Raises: HedgeError where the market does not price both.
     """
     prices = {each.token: each.price for each in held.assets}
-    if not (prices.get(base) and prices.get(quote)):
-        raise HedgeError("the lending market has no price of the book's base and quote for this account")
-    base_price = prices[base] / prices[quote]
+    if not (prices.get(base) and prices.get(unit)):
+        raise HedgeError("the lending market has no price of the book's base and collateral for this account")
+    base_price = prices[base] / prices[unit] * unit_in_quote
     collateral, debt = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
     for each in held.assets:
         is_base = each.token == base
-        worth = 1.0 if is_base else each.price / prices[quote]
+        worth = 1.0 if is_base else each.price / prices[unit] * unit_in_quote
         collateral[is_base] += worth * _whole(each, each.collateral) * each.threshold_bps / WHOLE_BPS
         debt[is_base] += worth * _whole(each, each.debt)
     return LoanInPair(Loan(collateral[True], collateral[False], debt[True], debt[False]), base_price)

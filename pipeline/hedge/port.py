@@ -22,16 +22,26 @@ from pipeline.messages.orders import Order
 from pipeline.messages.outcomes import GuardReason
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Bps, RawAmount
+from pipeline.units import Bps, RawAmount
 
 HedgeMove = Literal[
-    "up", "down", "close", "take_back", "secure", "deleverage_free", "secure_from_range", "deleverage"
+    "up",
+    "down",
+    "close",
+    "take_back",
+    "secure",
+    "deleverage_free",
+    "secure_from_range",
+    "secure_by_purchase",
+    "deleverage",
 ]
 """A larger position; a smaller one; none, with all that is there taken back. Back to where a step began whose trade
 does not come about. At once, where health is low: with more behind it out of the
 wallet; a smaller one out of collateral that health does not rest on; with more behind it out of the book's ranges; a smaller one out of
-the collateral that health rests on."""
-AT_ONCE: frozenset[HedgeMove] = frozenset({"secure", "deleverage_free", "secure_from_range", "deleverage"})
+what the wallet's quote buys, where the collateral is another token; a smaller one out of the collateral that health rests on."""
+AT_ONCE: frozenset[HedgeMove] = frozenset(
+    {"secure", "deleverage_free", "secure_from_range", "secure_by_purchase", "deleverage"}
+)
 """Moves for low health."""
 
 HedgePhase = Literal[
@@ -126,12 +136,11 @@ class HedgeVenue(Protocol):
 
     step: int
     """In which sizes are counted, raw base."""
+    takes_any_collateral: bool
+    """A token other than the quote may secure a position."""
     usual_gas: Mapping[Step, int]
     """What a transaction of each step usually uses."""
     gas_limits: Mapping[Step, int]
-
-    def collateral_token(self, policy: Policy) -> Address:
-        """Name the token that secures the position."""
 
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
         """List which token a plan may have to let whom take, beside those of the trades."""
@@ -157,10 +166,10 @@ class HedgeVenue(Protocol):
         """Explain why the venue would not take a change now; None: as far as is known it would."""
 
     def base_price(self, shard: Shard, policy: Policy) -> Price | None:
-        """Return the venue's own price of the base, by which it liquidates, in raw quote; None where it has none."""
+        """Return the venue's own price of the base, by which it liquidates, in raw collateral; None where it has none."""
 
     def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
-        """Return how old the older one of the venue's prices of base and quote is; None where neither source says."""
+        """Return how old the older one of the venue's prices of base and collateral is; None where neither source says."""
 
     def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
         """Return what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told.

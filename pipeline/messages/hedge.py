@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.units import Address, Bps, RawAmount, Seconds
 
 
 class HedgeBand(msgspec.Struct, frozen=True, kw_only=True, tag="fixed"):
@@ -40,6 +40,8 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
 
     venue: str
     """Its name in the chain's profile."""
+    collateral: Address | msgspec.UnsetType = msgspec.UNSET
+    """The token that secures it; left out where that is the quote."""
     ratio_bps: Bps = Bps(6_500)
     """Of the base exposure, how much is hedged; 0: nothing, and all that is left there is taken back. Where `auto` stands it does not count."""
     auto: AutoRatio | msgspec.UnsetType = msgspec.UNSET
@@ -62,7 +64,7 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     oracle_within_bps: Bps = Bps(200)
     """How far the venue's own price of the base may be from the reference price."""
     oracle_age_s: Seconds = Seconds(90_000)
-    """How old the venue's price of base and quote may be, where its source tells that. A day and an hour: stablecoins' prices are told once a day."""
+    """How old the venue's price of base and collateral may be, where its source tells that. A day and an hour: stablecoins' prices are told once a day."""
     most_carry_bps: Bps = Bps(2_000)
     """What a size may cost per year after a step that makes it larger, as a share of its value."""
     cooldown_s: Seconds = Seconds(10_800)

@@ -175,10 +175,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         bounds = {self.base: self.action.standing_base, self.quote: self.action.standing_quote}
         return bounds.get(token, RawAmount(0))
 
+    @property
+    def collateral_token(self) -> Address:
+        """Return the token that secures its hedge: the quote, unless its section names another."""
+        return self.hedge.collateral or self.quote if self.hedge else self.quote
+
     def carries_plans_of(self, before: "Policy") -> bool:
         """Return whether a plan that was opened under another policy of the book may go on under this one."""
         here, there = (
-            (p.owner, p.signer, p.base, p.quote, p.reference_pool, *p.acted_at()) for p in (self, before)
+            (p.owner, p.signer, p.base, p.quote, p.collateral_token, p.reference_pool, *p.acted_at())
+            for p in (self, before)
         )
         return self.mode == "live" and here == there
 

@@ -107,8 +107,10 @@ class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
     """The volatility by which the ratio was chosen, in millionths per square root of a year; left out where it is a number."""
     size: RawAmount
     """Short: what is owed."""
+    collateral_token: Address | msgspec.UnsetType = msgspec.UNSET
+    """What secures it; left out where that is the quote."""
     collateral: RawAmount
-    """Of the quote."""
+    """Of that token."""
     health_bps: int | None
     """In bps of 1; None where nothing is owed."""
     net_base: RawAmount
@@ -122,7 +124,7 @@ class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
     pays_base: RawAmount
     """What the debt grows by per year, at the present rate."""
     earns: RawAmount
-    """What the collateral earns per year in quote, at the rate of now."""
+    """What the collateral earns per year in its own token, at the rate of now."""
     order: Order | msgspec.UnsetType = msgspec.UNSET
     """The last one, where the venue takes orders; while it waits the hedge asks for nothing else."""
 

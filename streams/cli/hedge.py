@@ -16,6 +16,7 @@ from pipeline.hedge.loan_in_pair import LoanInPair, distance, loan_in_pair
 from pipeline.messages.views import Holding
 from pipeline.statistics.volatility import PPM
 from pipeline.units import RawAmount
+from pipeline.venues.hedging.goal import collateral_price
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.hedged_books import (
     CAPITAL,
@@ -25,8 +26,9 @@ from streams.cli.hedged_books import (
     cost_row,
     hedge_as_object,
     hedge_row,
+    other_collateral,
     shown_of,
-    wallet_quote,
+    wallet_amount,
 )
 from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
 from streams.cli.liquidation_chances import TIMES, by_days, chance_text, horizons
@@ -121,6 +123,9 @@ def _print_liquidations(books: Sequence[BookNow], volatility: float | None) -> N
     for loan in loans:
         if loan.pair is None:
             say(f"{loan.book.policy.book}: its loan is not known in its pair: {loan.unknown}")
+    for each in books:
+        for line in other_collateral(each):
+            say(f"{each.policy.book}: {line}")
 
 
 def loans_of(book: BookNow) -> Iterator[LoanShown]:
@@ -130,9 +135,22 @@ def loans_of(book: BookNow) -> Iterator[LoanShown]:
         if held is None:
             continue
         try:
-            yield LoanShown(book, held, loan_in_pair(held, book.policy.base, book.policy.quote), "")
+            yield LoanShown(book, held, _in_pair(book, held), "")
         except HedgeError as error:
             yield LoanShown(book, held, None, str(error))
+
+
+def _in_pair(book: BookNow, held: HeldLoan) -> LoanInPair:
+    """Count a loan in the book's pair, its collateral at the book's own price. Raises: HedgeError."""
+    return loan_in_pair(held, book.policy.base, book.policy.collateral_token, _whole_collateral(book))
+
+
+def _whole_collateral(book: BookNow) -> float:
+    """Return what a whole token of the collateral is worth in whole quote. Raises: HedgeError."""
+    policy = book.policy
+    raw = collateral_price(policy, book.stock.prices if book.stock is not None else {})
+    decimals = policy.decimals(policy.collateral_token) - policy.decimals(policy.quote)
+    return raw.numerator / raw.denominator * 10.0**decimals
 
 
 def chances(pair: LoanInPair, volatility: float) -> list[float]:
@@ -150,10 +168,11 @@ def volatility_of(book: BookNow, asked: float | None) -> float:
 
 
 def with_wallet(shown: LoanShown, pair: LoanInPair) -> LoanInPair:
-    """Take what the book's wallets have of its quote as collateral, too, as far as the market counts it."""
-    policy = shown.book.policy
-    counts = next((each.threshold_bps for each in shown.held.assets if each.token == policy.quote), 0)
-    more = wallet_quote(shown.book, policy.quote) / 10 ** policy.decimals(policy.quote) * counts / WHOLE_BPS
+    """Take what the book's wallets have of its collateral as supplied, too, as far as the market counts it."""
+    secures, decimals = shown.book.policy.collateral_token, shown.book.policy.decimals
+    counts = next((each.threshold_bps for each in shown.held.assets if each.token == secures), 0)
+    whole = wallet_amount(shown.book, secures) / 10 ** decimals(secures)
+    more = whole * _whole_collateral(shown.book) * counts / WHOLE_BPS
     loan = pair.loan._replace(quote_collateral=pair.loan.quote_collateral + more)
     return pair._replace(loan=loan)
 

@@ -1,5 +1,6 @@
 """Compare each book's hedge with its target and band, with its cost and the split of the book's capital."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ from pipeline.messages.orders import Cancelled, Order, Requested, SaidEnded, Unk
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import HedgeShown, Holding
 from pipeline.units import Address, RawAmount
+from pipeline.venues.hedging.goal import collateral_price
 from streams.cli.wording import named_in
 from streams.human_numbers import bps_text
 from streams.kafka.wire import wire_form
@@ -96,10 +98,10 @@ def _parts(holding: Holding) -> tuple[int, int, int]:
 
 
 def carry_of(book: BookNow, shown: HedgeShown) -> Carry:
-    """Value what a hedge pays and earns per year. Rounds: what is paid up."""
+    """Value what a hedge pays and earns per year. Rounds: what is paid up, what is earned down."""
     assert book.stock is not None, "what is not known is not shown"
-    price = book.stock.base_price
-    return Carry(pays=-price.value(-shown.pays_base), earns=int(shown.earns))
+    price, secures = book.stock.base_price, collateral_price(book.policy, book.stock.prices)
+    return Carry(pays=-price.value(-shown.pays_base), earns=int(secures.value(shown.earns)))
 
 
 # ------------------------------------------------------------------ tables
@@ -220,7 +222,24 @@ def hedge_as_object(book: BookNow, shown: HedgeShown | None) -> dict[str, object
     }
 
 
-def wallet_quote(book: BookNow, token: Address) -> int:
+def other_collateral(book: BookNow) -> Iterator[str]:
+    """Describe what a collateral that is not the quote means for a hedge, and what is supplied beside it that no plan takes back."""
+    policy, names = book.policy, named_in(book.policy)
+    if not policy.hedge or book.stock is None:
+        return
+    secures, quote = (names.tokens[token][0] for token in (policy.collateral_token, policy.quote))
+    if policy.collateral_token != policy.quote:
+        yield (
+            f"{secures} secures its hedge, at its price of now in how likely a liquidation is. No plan sells it: below hedge.act plans repay "
+            f"base, supply {secures} and buy base with {quote}; once none of that is left, repay or bring some by hand"
+        )
+    for each in book.stock.holdings:
+        if each.collateral and each.token != policy.collateral_token:
+            amount = names.amount(each.token, each.collateral)
+            yield f"{amount} is supplied beside its hedge.collateral, {secures}: no plan takes it back, withdraw it by hand"
+
+
+def wallet_amount(book: BookNow, token: Address) -> int:
     """Return how much of a token a book's wallets have, which could become collateral."""
     holdings = book.stock.holdings if book.stock is not None else ()
     return next((each.wallet for each in holdings if each.token == token), 0)

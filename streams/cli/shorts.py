@@ -6,21 +6,21 @@ from typing import NamedTuple
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.hedge.rise_to_liquidation import rise_to_liquidation_bps
 from pipeline.venues.registry import hedge_venue, venue_named
-from streams.cli.hedged_books import wallet_quote
+from streams.cli.hedged_books import wallet_amount
 from streams.cli.liquidation_chances import by_days, chance_text, horizons
 from streams.human_numbers import factor_text
 from streams.present_books import BookNow
 
 
 class ShortShown(NamedTuple):
-    """A hedge that is no loan. Prices are its venue's, in whole quote; a rise is a share of the price of now, None where none leads to a liquidation."""
+    """A hedge that is no loan. Prices are its venue's, in whole collateral; a rise is a share of the price of now, None where none leads to a liquidation."""
 
     book: BookNow
     health_bps: int
     price: float
     rise: float | None
     rise_with_wallet: float | None
-    """The same if the wallet's quote stood against it too."""
+    """The same if what the wallet has of the collateral stood against it too."""
 
     @property
     def liquidated_at(self) -> float | None:
@@ -39,9 +39,10 @@ def short_of(book: BookNow) -> ShortShown | None:
     health_bps, price = venue.position(shard, policy).health_bps, venue.base_price(shard, policy)
     if health_bps is None or price is None:
         return None
-    raw_quote, raw_base = price.ratio
-    whole = raw_quote / raw_base * 10.0 ** (policy.decimals(policy.base) - policy.decimals(policy.quote))
-    in_wallet = wallet_quote(book, venue.collateral_token(policy))
+    secures = policy.collateral_token
+    raw, raw_base = price.ratio
+    whole = raw / raw_base * 10.0 ** (policy.decimals(policy.base) - policy.decimals(secures))
+    in_wallet = wallet_amount(book, secures)
     rises = (rise_to_liquidation_bps(venue, shard, policy, more_collateral=more) for more in (0, in_wallet))
     rise, with_wallet = (None if each is None else each / WHOLE_BPS for each in rises)
     return ShortShown(book, health_bps, whole, rise, with_wallet)

@@ -16,6 +16,7 @@ from pipeline.units import BookId, RawAmount, Wei
 from streams.cli.chain_checks import asking
 from streams.cli.completing import books
 from streams.cli.console import print_table, run, say, settings_for
+from streams.cli.hedged_books import other_collateral
 from streams.cli.holdings import no_such_book, state_of
 from streams.cli.operate import confirm
 from streams.cli.portfolios import say_versions
@@ -145,7 +146,7 @@ def _row(policy: Policy, found: Unwinding, base_fee_wei: Wei | None) -> tuple[st
     return (
         policy.book,
         names.amount(policy.base, found.held.size),
-        names.amount(policy.quote, found.held.collateral),
+        names.amount(policy.collateral_token, found.held.collateral),
         names.amount(policy.base, found.bought),
         quote(found.paid),
         quote(None if costs is None else costs.swap_fee),
@@ -160,6 +161,7 @@ def _notes(now: BookNow, ending: Policy, found: Unwinding) -> list[str]:
     notes = [each for each in now.marks if each.startswith("paused")]
     if not (found.held.size or found.held.collateral):
         notes.append("it owes nothing and nothing secures it: there is nothing to take back")
+    notes += other_collateral(now)
     if found.refusal is not None:
         notes.append(
             f"it cannot begin at this block: {found.refusal.reason}: {found.refusal.detail}; it is tried at each block"
@@ -167,9 +169,17 @@ def _notes(now: BookNow, ending: Policy, found: Unwinding) -> list[str]:
     if found.left:
         left = named_in(ending).amount(ending.base, found.left)
         why = f" ({found.cut_short})" if found.cut_short else ""
-        notes.append(
-            f"one plan leaves {left} owed{why}: others follow, hedge.pace apart, out of the collateral that each sets free"
-        )
+        notes.append(f"one plan leaves {left} owed{why}: others follow, hedge.pace apart, {_paid_by(ending)}")
     if ending.mode != "live":
         notes.append(f"its mode is {ending.mode}: it is proposed and tried, and nothing is sent")
     return notes
+
+
+def _paid_by(policy: Policy) -> str:
+    """Describe what further plans buy with: the collateral that is set free, unless no plan trades it."""
+    if policy.collateral_token == policy.quote:
+        return "out of the collateral that each sets free"
+    quote, collateral = (
+        named_in(policy).tokens[token][0] for token in (policy.quote, policy.collateral_token)
+    )
+    return f"with what {quote} is in the wallet by then: no plan sells the collateral, {collateral}"

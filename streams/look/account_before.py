@@ -109,7 +109,8 @@ async def allowances_told(reader: ContractReader, policy: Policy) -> list[str]:
     """
     if policy.mode == "watch":
         return []
-    found = [(token, *taker) for token in (policy.base, policy.quote) for taker in _spenders(policy)]
+    tokens = dict.fromkeys((policy.base, policy.quote, policy.collateral_token))
+    found = [(token, *taker) for token in tokens for taker in _spenders(policy)]
     told = await reader.ask([Ask(token, _ALLOWANCE, (policy.owner, taker)) for token, _, taker in found])
     takers: dict[str, list[str]] = {}
     for (token, name, _), answer in zip(found, told, strict=True):

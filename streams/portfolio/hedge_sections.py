@@ -49,7 +49,7 @@ class HedgeSection(Section):
 
     venue: str = Field(description="one of chain.venues, at which a book can be hedged")
     collateral: str | None = None
-    """The token that secures it, by symbol or address. Only the quote is supported; left out, it is the quote."""
+    """The token that secures it, by symbol or address: the quote, one of `quote_equivalents` or of `assets`; left out, it is the quote."""
     ratio: Ratio = Bps(6_500)
     """How much of the base exposure is to be hedged; 0%: nothing, whatever is there is closed; auto: as much as `horizon` and `alpha` allow."""
     horizon: Duration = Seconds(90 * 86_400)
@@ -79,7 +79,7 @@ class HedgeSection(Section):
     oracle_within: Share = Bps(200)
     """How far the price by which the venue liquidates may be from the reference price."""
     oracle_age: Duration = Seconds(90_000)
-    """How old the venue's prices of base and quote may be, if their sources say so; a stablecoin's is updated once a day."""
+    """How old the venue's prices of base and collateral may be, if their sources say so; a stablecoin's is updated once a day."""
     most_carry: Share = Bps(2_000)
     """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to, or a short's funding."""
     cooldown: Duration = Seconds(10_800)

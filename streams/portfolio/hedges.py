@@ -8,7 +8,7 @@ import msgspec
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.hedge import AutoRatio, Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Policy
-from pipeline.units import Bps, RawAmount
+from pipeline.units import Address, Bps, RawAmount
 from pipeline.venues.registry import venue_named
 from streams.human_numbers import bps_text
 from streams.portfolio.hedge_sections import HedgeBandSection, HedgeSection
@@ -29,6 +29,7 @@ def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
         return msgspec.UNSET
     return Hedge(
         venue=section.venue,
+        collateral=_collateral(book, section),
         ratio_bps=Bps(0) if section.ratio == "auto" else section.ratio,
         auto=_auto(section),
         kept_base=raw_of(book, book.base, section.keep) or RawAmount(0),
@@ -49,6 +50,13 @@ def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
     )
 
 
+def _collateral(book: BookSection, section: HedgeSection) -> Address | msgspec.UnsetType:
+    """Find the token that is to secure a hedge; nothing where that is the quote."""
+    named, quote = (book.token(name) for name in (section.collateral or book.quote, book.quote))
+    assert named is not None, "checked before"
+    return msgspec.UNSET if named == quote else named.address
+
+
 def _auto(section: HedgeSection) -> AutoRatio | msgspec.UnsetType:
     if section.ratio != "auto":
         return msgspec.UNSET
@@ -66,13 +74,16 @@ def _band(book: BookSection, section: HedgeBandSection) -> HedgeBand | LawBand:
 
 
 def problems_in_hedge_section(book: BookSection, path: FieldPath) -> Iterator[Problem]:
-    """Find fields that say nothing beside another one, and a collateral that no plan handles."""
+    """Find fields that say nothing beside another one, and a collateral that the book cannot value."""
     section, here = book.hedge, (*path, "hedge")
     if section is None:
         return
     why = _no_collateral(book, section.collateral)
     if why is not None:
-        yield Problem((*here, "collateral"), f"only the quote, {book.quote}, secures a hedge: {why}")
+        yield Problem((*here, "collateral"), why)
+    if section.ratio == "auto" and not _is_worth_the_quote(book, section.collateral):
+        says = f"auto takes the collateral's price in {book.quote} as constant, which that of {section.collateral} is not: name a share"
+        yield Problem((*here, "ratio"), says)
     if section.ratio != "auto":
         for name in sorted({"horizon", "alpha", "volatility"} & section.model_fields_set):
             yield Problem((*here, name), "counts with `ratio: auto` only")
@@ -82,7 +93,7 @@ def problems_in_hedge_section(book: BookSection, path: FieldPath) -> Iterator[Pr
 
 
 def _no_collateral(book: BookSection, wanted: str | None) -> str | None:
-    """Explain why a token cannot be the collateral; None: it is the quote, by whatever name."""
+    """Explain why a token cannot be the collateral; None: it is the quote, or another token that the book prices."""
     if wanted is None:
         return None
     named, (base, quote) = book.token(wanted), (book.token(name) for name in (book.base, book.quote))
@@ -92,7 +103,16 @@ def _no_collateral(book: BookSection, wanted: str | None) -> str | None:
         return None
     if named == base:
         return f"{named.symbol} is what is borrowed, and as collateral it would take the short back"
-    return f"what a plan buys is paid in {book.quote}, and no plan trades {named.symbol} for it"
+    priced = (*book.quote_equivalents, *(asset.token for asset in book.assets))
+    if named in [book.token(name) for name in priced]:
+        return None
+    return f"{named.symbol} has no price in the book: name it in quote_equivalents or in assets"
+
+
+def _is_worth_the_quote(book: BookSection, wanted: str | None) -> bool:
+    """Return whether a collateral is the quote, or counts as it at par."""
+    at_par = [book.token(name) for name in (book.quote, *book.quote_equivalents)]
+    return wanted is None or book.token(wanted) in at_par
 
 
 def _bps(factor: Decimal) -> int:
@@ -109,8 +129,11 @@ def problems_in_hedge(policy: Policy, path: FieldPath) -> Iterator[Problem]:
     if hedge.venue not in names:
         yield Problem((*here, "venue"), f"is not a venue of the chain, which has {', '.join(names)}")
         return
-    if venue_named(policy.chain, hedge.venue).hedge is None:
+    venue = venue_named(policy.chain, hedge.venue).hedge
+    if venue is None:
         yield Problem((*here, "venue"), "no book is hedged at a venue of this kind")
+    elif hedge.collateral and not venue.takes_any_collateral:
+        yield Problem((*here, "collateral"), f"must be the quote: {hedge.venue} takes no other token")
     trading = venue_named(policy.chain, policy.acting_venue()).actions
     if trading is None or trading.trades is None:
         says = (
@@ -156,9 +179,19 @@ def _laws(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
 
 def notes_on_hedge(policy: Policy) -> Iterator[str]:
     """Describe what of a valid hedge may surprise."""
+    if policy.hedge and policy.hedge.collateral:
+        secures, quote = (_symbol(policy, token) for token in (policy.hedge.collateral, policy.quote))
+        yield (
+            f"{policy.book}: no plan sells hedge.collateral {secures}: when health is low or the hedge ends, what is owed is bought with "
+            f"the {quote} in the wallet, so keep some there (rerange.reserve_quote)"
+        )
     if policy.hedge and policy.hedge.auto and not policy.price_history:
         volatility = bps_text(policy.hedge.auto.volatility_bps)
         yield (
             f"{policy.book}: hedge.ratio auto always goes by hedge.volatility, {volatility}: the book has no price_history "
             "that could tell another"
         )
+
+
+def _symbol(policy: Policy, token: Address) -> str:
+    return next(each.symbol for each in policy.tokens if each.address == token)

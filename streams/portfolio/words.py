@@ -136,6 +136,7 @@ def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
 def _hedge(policy: Policy) -> Iterator[tuple[str, str]]:
     hedge = policy.hedge or Hedge(venue=_UNSET)
     yield "venue", hedge.venue
+    yield "collateral", policy.collateral_token if policy.hedge else _UNSET
     yield from _ratio(hedge)
     yield "keep", _amount(policy, policy.base, hedge.kept_base)
     yield "keep_share", bps_text(hedge.kept_share_bps)

@@ -99,7 +99,7 @@ def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
         (policy.owner, token, spender)
         for policy in policies(tables)
         if policy.mode == "live"
-        for token in (policy.base, policy.quote)
+        for token in dict.fromkeys((policy.base, policy.quote, policy.collateral_token))
         for spender in spenders(policy)
     ]
 

@@ -48,7 +48,7 @@ async def test_what_the_market_never_allows_is_named_by_its_field(
     assert await told(chain, book) == []
     other = replace(book, quote=world.usdc_high)
     assert await told(chain, other) == [
-        ("collateral", f"lending has no reserve of {world.usdc_high}, the quote, which alone secures a hedge")
+        ("collateral", f"lending has no reserve of {world.usdc_high}, which is to secure the hedge")
     ]
     assert await told(chain, replace(book, base=world.usdc_high)) == [
         ("venue", f"lending has no reserve of {world.usdc_high}, the base")
@@ -61,7 +61,7 @@ async def test_what_the_market_never_allows_is_named_by_its_field(
     configured(chain, market, "configureReserveAsCollateral(address,uint256,uint256,uint256)", *terms)
     assert await told(chain, book) == [
         ("venue", "lending does not lend WETH, the base"),
-        ("collateral", "lending lends nothing against USDC, the quote, which alone secures a hedge"),
+        ("collateral", "lending lends nothing against USDC, which is to secure the hedge"),
     ]
     node = node_of(chain.url)
     try:

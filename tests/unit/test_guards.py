@@ -223,6 +223,7 @@ def test_an_asset_that_a_pool_of_another_venue_values_keeps_a_plan_from_beginnin
         drafts=(),
         notional_quote=RawAmount(0),
         value_quote=RawAmount(0),
+        prices={},
         foreseen=None,
     )
     ask = VENUE.prices["spot_from_twap"]

@@ -99,7 +99,7 @@ def unpriced(tables: Tables, at: AaveDeployment, policy: Policy) -> bool:
     account = tables.find(aave_account(at.pool, policy.owner), AaveAccount)
     if account is None:
         return False
-    hedged = {policy.base, policy.quote} if is_hedged(policy, at) else set()
+    hedged = {policy.base, policy.collateral_token} if is_hedged(policy, at) else set()
     told = tables.find(aave_told(at.pool), AaveTold)
     known = {each.asset for each in told.prices} if told is not None else set()
     return not known.issuperset({*priced_assets(tables, at, account), *hedged})

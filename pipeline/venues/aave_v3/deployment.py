@@ -54,13 +54,16 @@ def owners(tables: Tables) -> frozenset[Address]:
 
 
 def hedged_assets(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
-    """Collect base and quote of the books that are hedged here: their reserves are followed before anything is there."""
+    """Collect base and collateral of the books that are hedged here: their reserves are followed before anything is there."""
     return tables.of_family(f"aave-hedged/{at.pool}", keys.policy.family, lambda: _hedged(tables, at))
 
 
 def _hedged(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
     return frozenset(
-        token for policy in policies(tables) if is_hedged(policy, at) for token in (policy.base, policy.quote)
+        token
+        for policy in policies(tables)
+        if is_hedged(policy, at)
+        for token in (policy.base, policy.collateral_token)
     )
 
 

@@ -83,7 +83,7 @@ class HedgeActions(MissesNoFees):
         if not is_left_open(shard, policy):
             return False
         held, wallet = self._venue.position(shard, policy), in_wallet(shard, policy, "take_back")
-        missing = Secured(self._venue, shard, policy).missing_now(wallet.quote)
+        missing = Secured(self._venue, shard, policy).missing_now(wallet.collateral)
         return bool(min(held.size, wallet.base) or missing)
 
     def goes_with_range(self, shard: Shard, policy: Policy, moved: Stock) -> bool:

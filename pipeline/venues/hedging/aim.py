@@ -11,7 +11,7 @@ from pipeline.messages.hedge import AutoRatio, LawBand
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount
-from pipeline.venues.hedging.goal import in_wallet, need_hedge
+from pipeline.venues.hedging.goal import collateral_price, in_wallet, need_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces
 
 _PPM_PER_BPS = 100
@@ -39,9 +39,14 @@ def sigma_ppm(shard: Shard, policy: Policy, auto: AutoRatio) -> int:
 
 
 def security_of(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock, held: HedgePosition) -> Security:
-    """Return what stands behind a book's hedge: its collateral and the wallet's quote, without what the debt is worth. Rounds: down."""
-    hedge, quote = need_hedge(policy), in_wallet(shard, policy, "close").quote
-    own = held.collateral + quote - stock.base_price.value(held.size)
+    """Return what stands behind a book's hedge: its collateral and what the wallet has of it, without what the debt's sale brought into it.
+
+    That is what the debt is worth where the sale is paid in the collateral's token, else nothing. Rounds: down.
+    """
+    hedge, secures = need_hedge(policy), collateral_price(policy, stock.prices)
+    own = secures.value(held.collateral + in_wallet(shard, policy, "close").collateral)
+    if policy.collateral_token == policy.quote:
+        own = RawAmount(own - stock.base_price.value(held.size))
     return Security(
         own_quote=RawAmount(max(own, 0)),
         counts_bps=Bps(at.venue.counts_bps(shard, policy)),

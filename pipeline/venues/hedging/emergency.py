@@ -1,7 +1,8 @@
 """Choose the sources with which a low health factor is restored, in their order, and what a plan takes of each.
 
-The wallet's base, its quote, collateral that health does not rest on, the book's ranges: none of them makes the health factor worse on the
-way. Collateral that health rests on comes last: it has to be withdrawn before it repays, and traded at a price that has just moved.
+The wallet's base, what it has of the collateral, collateral that health does not rest on, the book's ranges: none of them makes the health
+factor worse on the way. Collateral that health rests on comes last: it has to be withdrawn before it repays, and traded at a price that has
+just moved. Where the collateral is not the quote, no plan trades it: what the wallet's quote buys repays in its place.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Seconds, Wei
-from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
+from pipeline.venues.hedging.goal import HedgeTerms, collateral_price, need_hedge
 from pipeline.venues.hedging.orders import decreased_to_deleverage
 from pipeline.venues.hedging.sizes import MOST_HUNDREDTHS, NOTHING, HedgePlaces, Sizing
 
@@ -33,9 +34,10 @@ def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) ->
         "deleverage_free": sources.free_collateral,
         "secure_from_range": sources.ranges,
         "secure": sources.wallet,
+        "secure_by_purchase": sources.purchase,
         "deleverage": sources.position,
     }
-    worths = {move: worth() for move, worth in asked.items() if names_of(at.venue, move)}
+    worths = {move: worth() for move, worth in asked.items() if names_of(at.venue, policy, move)}
     owed = stock.prices[policy.base].value(sources.owed)
     much = [move for move in worths if worths[move] * _LEAST_PARTS >= owed]
     return (
@@ -43,8 +45,14 @@ def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) ->
     )
 
 
-def names_of(venue: HedgeVenue, move: HedgeMove) -> frozenset[Phase]:
-    """Name the phases of a move but for the reset; none where the venue has no such move."""
+_SELL_COLLATERAL: frozenset[HedgeMove] = frozenset({"deleverage_free", "deleverage"})
+
+
+def names_of(venue: HedgeVenue, policy: Policy, move: HedgeMove) -> frozenset[Phase]:
+    """Name the phases of a move but for the reset; none where the venue has no such move, or it is not for the book's collateral."""
+    is_quote = policy.collateral_token == policy.quote
+    if move in (frozenset({"secure_by_purchase"}) if is_quote else _SELL_COLLATERAL):
+        return frozenset()
     return frozenset(each.name for each in venue.phases(move)[:-1])
 
 
@@ -54,7 +62,7 @@ class _Sources:
     def __init__(self, at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> None:
         """Take a book at a block. Raises: PipelineError where its position is not known."""
         self._at, self._shard, self._policy = at, shard, policy
-        self._price = stock.prices[policy.base]
+        self._price, self._secures = stock.prices[policy.base], collateral_price(policy, stock.prices)
         market = Market(
             now_s=Seconds(0), base_fee_wei=Wei(0), base_price=self._price
         )  # nothing is traded here
@@ -72,30 +80,39 @@ class _Sources:
     def wallet(self) -> int:
         """Value what of the wallet would be repaid and supplied."""
         repaid, supplied = self._from_wallet()
-        return self._price.value(repaid) + supplied
+        return self._price.value(repaid) + self._secures.value(supplied)
+
+    def purchase(self) -> int:
+        """Value what the wallet's quote would buy of what is owed."""
+        bought = self._sizing.bought_at_reference().trade
+        return 0 if bought is None else bought.quote
 
     def free_collateral(self) -> int:
-        """Return the collateral that health does not rest on."""
-        return self._sizing.withdrawn_free(self._terms).amount
+        """Value the collateral that health does not rest on."""
+        return self._secures.value(self._sizing.withdrawn_free(self._terms).amount)
 
     def position(self) -> int:
-        """Return the collateral that may be withdrawn at once, or value what an order would take off the size."""
-        if "decrease" not in names_of(self._at.venue, "deleverage"):
-            return self._sizing.withdrawn_to_repay(self._terms).amount
+        """Value the collateral that may be withdrawn at once, or what an order would take off the size."""
+        if "decrease" not in names_of(self._at.venue, self._policy, "deleverage"):
+            return self._secures.value(self._sizing.withdrawn_to_repay(self._terms).amount)
         if self._sizing.held.waits:
             return 0
         return self._price.value(decreased_to_deleverage(self._sizing, self._terms).amount)
 
     def ranges(self) -> int:
-        """Value what of the book's ranges could be repaid and supplied."""
+        """Value what of the book's ranges could be repaid and supplied, or buys what is owed where the wallet's own quote does not suffice."""
         if self._at.freeing is None:
             return 0
         found = self._at.freeing.freed(self._shard, self._policy, MOST_HUNDREDTHS)
-        return self._price.value(found.base) + self._sizing.secured.most_supplied(found.quote)
+        if self._policy.collateral_token == self._policy.quote:
+            return self._price.value(found.base) + self._sizing.secured.most_supplied(found.quote)
+        if self._sizing.is_secured_by({}, self._terms):
+            return 0
+        return self._price.value(found.base) + found.quote
 
     def _from_wallet(self) -> tuple[int, int]:
-        repays = "repay" in names_of(self._at.venue, "secure")
+        repays = "repay" in names_of(self._at.venue, self._policy, "secure")
         repaid = self._sizing.repaid_to_secure(self._terms) if repays else NOTHING
         then = self._sizing.after({"repay": repaid})
-        wanted = then.secured.missing_now(then.wallet.quote)
+        wanted = then.secured.missing_now(then.wallet.collateral)
         return repaid.amount, then.secured.most_supplied(wanted)

@@ -10,12 +10,12 @@ from pipeline.act.foresight import Foreseen, Trade
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.aim import HedgeAim
-from pipeline.hedge.port import HedgeChange, HedgePhase, HedgePosition, HedgeVenue
+from pipeline.hedge.port import AT_ONCE, HedgeChange, HedgeMove, HedgePhase, HedgePosition, HedgeVenue
 from pipeline.hedge.target import centre_of, target_of
 from pipeline.messages.goals import Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount
-from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
+from pipeline.venues.hedging.goal import HedgeTerms, collateral_price, need_hedge
 from pipeline.venues.hedging.orders import more_wanted
 from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.sizes import HedgePlaces, Sized, Sizing
@@ -77,8 +77,8 @@ def foresee_hedge(
         made = msgspec.structs.replace(made, cut_short="hedge.largest_step is less than the whole way")
     made = msgspec.structs.replace(made, done={step: each for step, each in made.done.items() if each.amount})
     if not made.done:
-        raise HedgeError(f"there is nothing with which the hedge could go {terms.move}")
-    price = stock.prices[policy.base]
+        raise HedgeError(_nothing_left(policy, terms.move))
+    price, secures = stock.prices[policy.base], collateral_price(policy, stock.prices)
     of = {name: made.amount(name) for name in get_args(HedgePhase)}
     smaller = min(of["repay"] + of["decrease"], sizing.held.size)
     added, taken = of["supply"] + of["deposit"], of["withdraw"]
@@ -86,7 +86,7 @@ def foresee_hedge(
     moved = (
         made.trade.quote
         if made.trade is not None
-        else price.value(of["repay"] + of["increase"] + of["decrease"]) + added + taken
+        else price.value(of["repay"] + of["increase"] + of["decrease"]) + secures.value(added + taken)
     )
     gas_limit, gas_expected, transactions = gas_of(at, made.done)
     before, after = _off(sizing.held, policy, aim, sizing.net, made)
@@ -111,6 +111,14 @@ def foresee_hedge(
     )
 
 
+def _nothing_left(policy: Policy, move: HedgeMove) -> str:
+    """Describe that nothing is there for a move, and what an operator can do where the collateral cannot be sold for it."""
+    says = f"there is nothing with which the hedge could go {move}"
+    if move not in AT_ONCE or policy.collateral_token == policy.quote:
+        return says
+    return f"{says}, and no plan sells collateral {policy.collateral_token}: repay base by hand, or bring base, quote or collateral into the wallet"
+
+
 def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
     """Borrow what the wallet lacks for the sale, as far as prices and collateral allow."""
     sale = sizing.sale(terms)
@@ -118,10 +126,10 @@ def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
         raise HedgeError("the net exposure is no longer above where it is to end")
     why = sale.limited
     wanted = max(sale.base - sizing.wallet.base, 0)
-    collateral = sizing.secured.most_supplied(sizing.wallet.quote)
+    collateral = sizing.secured.most_supplied(sizing.wallet.collateral)
     borrow = sizing.secured.most_more(wanted, collateral)
     if not borrow and wanted > sizing.wallet.base:
-        borrow, collateral = RawAmount(wanted), sizing.wallet.quote  # for the guards to say why not
+        borrow, collateral = RawAmount(wanted), sizing.wallet.collateral  # for the guards to say why not
     elif borrow < wanted:
         why = f"of {wanted} base, {borrow} can be borrowed: {sizing.secured.why_no_more(borrow + 1, collateral)}"
         sale = sizing.trade(sizing.wallet.base + borrow)
@@ -141,10 +149,10 @@ def _increase(sizing: Sizing, terms: HedgeTerms) -> _Plan:
     wanted, why = more_wanted(sizing, terms), ""
     if not wanted:
         raise HedgeError("the net exposure is no longer above where it is to end")
-    margin = sizing.secured.most_supplied(sizing.wallet.quote)
+    margin = sizing.secured.most_supplied(sizing.wallet.collateral)
     size = sizing.secured.most_more(wanted, margin) // sizing.step * sizing.step
     if not size:
-        size, margin = wanted, sizing.wallet.quote  # for the guards to say why not
+        size, margin = wanted, sizing.wallet.collateral  # for the guards to say why not
     elif size < wanted:
         why = f"of {wanted} base, {size} can be had: {sizing.secured.why_no_more(size + sizing.step, margin)}"
         terms = msgspec.structs.replace(terms, net_base=max(terms.net_base, sizing.net - size))

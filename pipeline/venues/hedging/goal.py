@@ -1,18 +1,20 @@
 """The goal of a hedge: the net exposure at its end, and what each phase moves, sized on the book as it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from pipeline import keys
+from pipeline.errors import HedgeError
 from pipeline.hedge.port import AT_ONCE, HedgeChange, HedgeMove, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
+from pipeline.messages.base import Price
 from pipeline.messages.goals import Goal, HedgeGoal, read_terms, write_terms
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import RawAmount
+from pipeline.units import Address, RawAmount
 from pipeline.venues.wallet.forms import Balance
 
 URGENT_MOVES: frozenset[HedgeMove] = AT_ONCE | {"close"}
@@ -30,10 +32,36 @@ class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InWallet(NamedTuple):
-    """What the owner's wallet has that a hedge may use: base beyond the reserve, and all of the quote."""
+    """What the owner's wallet has that a hedge may use, by token: base beyond the reserve, all of the quote and of the collateral.
 
-    base: int
-    quote: int
+    Where the quote is the collateral both are one amount.
+    """
+
+    policy: Policy
+    amounts: Mapping[Address, int]
+
+    @property
+    def base(self) -> int:
+        """Return what is sold, or repays."""
+        return self.amounts[self.policy.base]
+
+    @property
+    def quote(self) -> int:
+        """Return what buys base."""
+        return self.amounts[self.policy.quote]
+
+    @property
+    def collateral(self) -> int:
+        """Return what may be supplied."""
+        return self.amounts[self.policy.collateral_token]
+
+    def changed(self, *, base: int, quote: int, collateral: int) -> "InWallet":
+        """Return the wallet after signed changes of what each token is there for."""
+        policy, amounts = self.policy, dict(self.amounts)
+        pairs = (policy.base, base), (policy.quote, quote), (policy.collateral_token, collateral)
+        for token, delta in pairs:
+            amounts[token] += delta
+        return self._replace(amounts=amounts)
 
 
 def hedge_goal(policy: Policy, terms: HedgeTerms) -> Goal:
@@ -54,16 +82,25 @@ def need_hedge(policy: Policy) -> Hedge:
 
 
 def in_wallet(shard: Shard, policy: Policy, move: HedgeMove) -> InWallet:
-    """Return what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge.
+    """Return what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge, or buys back.
 
     Where health is low, or the hedge ends, all of the base may be used.
     """
-    base, quote = (
-        shard.tables.need(keys.balance(policy.owner, token), Balance).amount
-        for token in (policy.base, policy.quote)
-    )
+    amounts = {
+        token: shard.tables.need(keys.balance(policy.owner, token), Balance).amount
+        for token in (policy.base, policy.quote, policy.collateral_token)
+    }
     reserve = 0 if move in URGENT_MOVES else policy.reserve(policy.base)
-    return InWallet(max(base - reserve, 0), quote)
+    amounts[policy.base] = RawAmount(max(amounts[policy.base] - reserve, 0))
+    return InWallet(policy, amounts)
+
+
+def collateral_price(policy: Policy, prices: Mapping[Address, Price]) -> Price:
+    """Find the book's own price of the collateral, in raw quote. Raises: HedgeError where the book does not price it."""
+    price = prices.get(policy.collateral_token)
+    if price is None:
+        raise HedgeError(f"the book has no price of the collateral {policy.collateral_token}")
+    return price
 
 
 # ------------------------------------------------------------------ collateral

@@ -101,7 +101,8 @@ class HedgeGuards:
         """Refuse a price that is far from the reference: the venue liquidates by it, and one of the two is wrong. What is urgent is so by that price."""
         if not self._follows_its_price(question):
             return None
-        return why_far(self._venue, question.shard, question.policy, question.market.base_price)
+        shard, policy = question.shard, question.policy
+        return why_far(self._venue, shard, policy, question.market.base_price, question.prices)
 
     def _unfit_by(self, reason: GuardReason) -> Guard:
         """The venue must take what the phase, and the whole plan, change; make the guard that speaks where this is the first reason against it."""

@@ -32,6 +32,7 @@ def show_hedge(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> H
         ends=hedge.ends,
         sigma_ppm=chosen_by,
         size=held.size,
+        collateral_token=UNSET if policy.collateral_token == policy.quote else policy.collateral_token,
         collateral=held.collateral,
         health_bps=held.health_bps,
         net_base=stock.base_amount,

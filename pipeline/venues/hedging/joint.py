@@ -20,7 +20,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.hedging.aim import aim_of
-from pipeline.venues.hedging.goal import Secured, in_wallet, need_hedge
+from pipeline.venues.hedging.goal import Secured, collateral_price, in_wallet, need_hedge
 from pipeline.venues.hedging.sizes import LEAST_PARTS, HedgePlaces, part_or_all
 from pipeline.venues.hedging.venue_price import why_far, why_old
 from pipeline.venues.wallet.forms import Balance
@@ -65,7 +65,7 @@ def find_joint(at: HedgePlaces, shard: Shard, policy: Policy, moved: Stock) -> J
     if abs(off) * WHOLE_BPS <= book.long(0, 0) * aim.act_at_bps:
         return None
     secured, step = Secured(at.venue, shard, policy), max(book.most() // _STEPS, 1)
-    most = secured.most_supplied(in_wallet(shard, policy, "up").quote)
+    most = secured.most_supplied(in_wallet(shard, policy, "up").collateral)
 
     def is_enough(steps: int) -> bool:
         """What is supplied for what is borrowed is in no range: the more of it, the less base, and the less to be owed."""
@@ -93,7 +93,9 @@ def _taken(venue: HedgeVenue, shard: Shard, policy: Policy, moved: Stock, more: 
         return 0
     if more < 0:
         return more
-    why = why_far(venue, shard, policy, moved.prices[policy.base]) or why_old(venue, shard, policy)
+    why = why_far(venue, shard, policy, moved.prices[policy.base], moved.prices) or why_old(
+        venue, shard, policy
+    )
     return more if why is None else 0
 
 
@@ -102,12 +104,12 @@ class _Book:
 
     def __init__(self, policy: Policy, moved: Stock, ratio_bps: Bps) -> None:
         self._policy, self._moved, self._ratio_bps = policy, moved, ratio_bps
-        self._price = moved.prices[policy.base]
+        self._price, self._secures = moved.prices[policy.base], collateral_price(policy, moved.prices)
 
     def long(self, more: int, collateral: int) -> int:
         """Return all base, at the target share, of the value that is left when so much more is borrowed and so much is supplied. Rounds: down."""
         borrowed = self._price.value(abs(more)) * (1 if more > 0 else -1)
-        value = self._moved.value_quote + borrowed - collateral
+        value = self._moved.value_quote + borrowed - self._secures.value(collateral)
         share = self._policy.strategy.target_share_bps
         return max(value, 0) * share * self._price.denominator // (WHOLE_BPS * self._price.numerator)
 
@@ -128,7 +130,7 @@ def amount_of(venue: HedgeVenue, shard: Shard, policy: Policy, terms: JointTerms
     wallet, missing = in_wallet(shard, policy, "up"), max(terms.owed - held.size, 0)
     match phase:
         case "supply":
-            return secured.to_add(missing, wallet.quote)
+            return secured.to_add(missing, wallet.collateral)
         case "borrow":
             return part_or_all(secured.most_more(missing, 0), missing)
         case "repay":
@@ -152,7 +154,7 @@ def as_if_done(shard: Shard, policy: Policy, moved: Stock, change: HedgeChange) 
     """
     savepoint = shard.tables.savepoint()
     try:
-        for token, delta in ((policy.base, change.size), (policy.quote, -change.collateral)):
+        for token, delta in ((policy.base, change.size), (policy.collateral_token, -change.collateral)):
             key = keys.balance(policy.owner, token)
             held = shard.tables.need(key, Balance)
             shard.tables.put(
@@ -167,11 +169,13 @@ def stock_after(policy: Policy, moved: Stock, change: HedgeChange) -> Stock:
     """Return what a book has besides what is at the hedge's venue once a change is made there, `moved` being what it has now."""
     base = moved.base_amount + change.size
     base_value = moved.prices[policy.base].value(base)
-    value = moved.value_quote - moved.base_value_quote + base_value - change.collateral
+    supplied = collateral_price(policy, moved.prices).value(change.collateral)
+    value = moved.value_quote - moved.base_value_quote + base_value - supplied
+    counts_as_quote = policy.collateral_token in {policy.quote, *policy.quote_equivalents}
     return msgspec.structs.replace(
         moved,
         base_amount=RawAmount(base),
-        quote_amount=RawAmount(moved.quote_amount - change.collateral),
+        quote_amount=RawAmount(moved.quote_amount - (supplied if counts_as_quote else 0)),
         base_value_quote=RawAmount(base_value),
         value_quote=RawAmount(value),
         base_share_bps=Bps(base_value * WHOLE_BPS // value if value > 0 else 0),

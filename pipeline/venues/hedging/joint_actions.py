@@ -241,10 +241,10 @@ def _about_ranges(ask: Guard) -> Guard:
 
 
 def _allowed(theirs: Guard | None, own: HedgeGuards) -> Guard:
-    """Read the calls of a hedge's phase back as the hedge does, all others as the range does."""
+    """Read the calls of a hedge's phase, and what takes permissions back, as the hedge does, all others as the range does."""
 
     def guard(question: Question) -> str | None:
-        if _is_of_hedge(question.drafts):
+        if _is_of_hedge(question.drafts) or question.only_resets:
             return own.not_allowed(question)
         return None if theirs is None else theirs(_of_ranges(question))
 

@@ -14,7 +14,7 @@ from pipeline.venues.hedging.sizes import NOTHING, Sized, Sizing, part_or_all
 def deposited(sizing: Sizing, terms: HedgeTerms) -> Sized:
     """Add what margin is missing for what is to be added, as far as the venue takes it."""
     wanted = _in_steps(sizing, sizing.net - terms.net_base)
-    return Sized(amount=sizing.secured.to_add(wanted, sizing.wallet.quote))
+    return Sized(amount=sizing.secured.to_add(wanted, sizing.wallet.collateral))
 
 
 def increased(sizing: Sizing, terms: HedgeTerms) -> Sized:

@@ -50,6 +50,7 @@ _OF_MOVES: Mapping[HedgeMove, Mapping[Phase, _Size]] = {
         "repay": Sizing.repaid_to_secure,
         "supply": Sizing.supplied_to_secure,
     },
+    "secure_by_purchase": {"buy": Sizing.bought_to_secure, "repay": Sizing.repaid_to_secure},
     "deleverage": {
         "withdraw": Sizing.withdrawn_to_repay,
         "buy": Sizing.bought_to_deleverage,

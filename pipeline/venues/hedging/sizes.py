@@ -77,9 +77,10 @@ class Sizing:
         freed_base, freed_quote = _freed(done.values())
         then = copy(self)
         then.net = self.net + bought + taken_off
-        then.wallet = InWallet(
-            self.wallet.base + bought + freed_base - repaid,
-            self.wallet.quote - paid + freed_quote - added + moved["withdraw"],
+        then.wallet = self.wallet.changed(
+            base=bought + freed_base - repaid,
+            quote=freed_quote - paid,
+            collateral=moved["withdraw"] - added,
         )
         change = HedgeChange(size=-repaid - taken_off, collateral=added - moved["withdraw"])
         then.held = HedgePosition(
@@ -93,7 +94,7 @@ class Sizing:
     # -------------------------------------------------------------- up
     def supplied(self, terms: HedgeTerms) -> Sized:
         """Add what collateral is missing for what is to be borrowed, as far as the venue takes it."""
-        return Sized(amount=self.secured.to_add(self._borrowed(terms), self.wallet.quote))
+        return Sized(amount=self.secured.to_add(self._borrowed(terms), self.wallet.collateral))
 
     def borrowed(self, terms: HedgeTerms) -> Sized:
         """Borrow what the wallet lacks for the sale, or the part of it that can be had; where that is next to nothing, the guards say why."""
@@ -201,10 +202,38 @@ class Sizing:
         return Sized(amount=self.secured.too_much_owed(self.held, 0, self.wallet.base))
 
     def supplied_to_secure(self, terms: HedgeTerms) -> Sized:
-        """Supply of the wallet's quote, until health is at the floor; where the venue takes nothing, the guards say why."""
+        """Supply of the wallet's collateral, until health is at the floor; where the venue takes nothing, the guards say why."""
         del terms
-        wanted = self.secured.missing_now(self.wallet.quote)
+        wanted = self.secured.missing_now(self.wallet.collateral)
         return Sized(amount=RawAmount(self.secured.most_supplied(wanted) or wanted))
+
+    def bought_to_secure(self, terms: HedgeTerms) -> Sized:
+        """Buy with the wallet's quote what its base lacks to repay until health is at the floor, as far as the quote goes."""
+        del terms
+        owed = self.secured.too_much_owed(self.held, 0, self.held.size)
+        return self._affordable(max(owed - self.wallet.base, 0))
+
+    def is_secured_by(self, done: Mapping[Phase, Sized], terms: HedgeTerms) -> bool:
+        """Return whether health is at the floor once the wallet is used too: its base, its collateral, and what its quote buys where that is none.
+
+        A purchase is taken at the reference price, without fee and impact.
+        """
+        then = self.after({**done, "repay": self.after(done).repaid_to_secure(terms)})
+        most = then.secured.most_supplied(then.wallet.collateral)
+        if then.secured.is_healthy(HedgeChange(collateral=most)):
+            return True
+        if self._policy.collateral_token == self._policy.quote:
+            return False
+        supplied = {**done, "supply": Sized(amount=RawAmount(most)), "buy": then.bought_at_reference()}
+        then = self.after({**supplied, "repay": self.after(supplied).repaid_to_secure(terms)})
+        return then.secured.is_healthy(HedgeChange())
+
+    def bought_at_reference(self) -> Sized:
+        """Take the wallet's quote as spent on what is owed, at the reference price. Rounds: the base down."""
+        price = self._market.base_price
+        base = min(self.wallet.quote * price.denominator // price.numerator, self.held.size)
+        trade = Trade(sells_base=False, base=RawAmount(base), quote=price.value(base))
+        return Sized(amount=trade.base, trade=trade)
 
     def freed_to_secure(self, terms: HedgeTerms) -> Sized:
         """Take out of the book's ranges the least with which health is at the floor, once the wallet's own is used."""
@@ -217,11 +246,7 @@ class Sizing:
             return Sized(amount=RawAmount(hundredths), freed=found)
 
         def suffices(hundredths: int) -> bool:
-            done = {"free": freed(hundredths)} if hundredths else {}
-            then = self.after(done)
-            then = self.after({**done, "repay": then.repaid_to_secure(terms)})
-            most = then.secured.most_supplied(then.wallet.quote)
-            return then.secured.is_healthy(HedgeChange(collateral=most))
+            return self.is_secured_by({"free": freed(hundredths)} if hundredths else {}, terms)
 
         least = first_where(suffices, 0, MOST_HUNDREDTHS, 0)
         return freed(min(least, MOST_HUNDREDTHS)) if least else NOTHING

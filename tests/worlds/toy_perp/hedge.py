@@ -50,14 +50,12 @@ _CALLS: Mapping[Phase, str] = {
 
 class PerpHedge:
     step: int = STEP
+    takes_any_collateral: bool = False
     usual_gas: Mapping[Step, int] = dict.fromkeys(_CALLS, 120_000)
     gas_limits: Mapping[Step, int] = {**dict.fromkeys(_CALLS, CALL_GAS), APPROVE: APPROVE_GAS, "settle": 0}
 
     def __init__(self, contract: Address) -> None:
         self._contract = contract
-
-    def collateral_token(self, policy: Policy) -> Address:
-        return policy.quote
 
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
         return ((policy.quote, self._contract),)

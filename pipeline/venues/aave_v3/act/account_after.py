@@ -78,12 +78,12 @@ class AccountNow:
         holdings = self.market.holdings(self._flagged(change), self.told)
         if holdings is None:
             raise ImpossibleFactError("the block does not tell all prices that the account follows from")
-        base, quote = self._policy.base, self._policy.quote
+        base, secures = self._policy.base, self._policy.collateral_token
         changed = dict(holdings)
-        if quote in changed:
-            held = changed[quote]
+        if secures in changed:
+            held = changed[secures]
             collateral = RawAmount(max(held.collateral + change.collateral, 0))
-            changed[quote] = held._replace(collateral=collateral)
+            changed[secures] = held._replace(collateral=collateral)
         if base in changed:
             changed[base] = _moved(changed[base], change.size, base_up_bps)
         return self.market.add_up(changed)
@@ -95,9 +95,9 @@ class AccountNow:
 
     def _flagged(self, change: HedgeChange) -> AaveAccount:
         """Set the flags that a supply and a borrowing set."""
-        flags = self.account.flags
-        if change.collateral > 0 and self.counts_collateral(self._policy.quote):
-            flags = bits.with_collateral(flags, self._reserve_id(self._policy.quote), on=True)
+        flags, secures = self.account.flags, self._policy.collateral_token
+        if change.collateral > 0 and self.counts_collateral(secures):
+            flags = bits.with_collateral(flags, self._reserve_id(secures), on=True)
         if change.size > 0:
             flags = bits.with_borrowing(flags, self._reserve_id(self._policy.base), on=True)
         return replace(self.account, flags=flags)

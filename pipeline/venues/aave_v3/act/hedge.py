@@ -1,4 +1,4 @@
-"""A short of the base at Aave V3: quote as collateral, base borrowed and sold."""
+"""A short of the base at Aave V3: base borrowed and sold, against the quote or another token as collateral."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from pipeline.messages.goals import APPROVE, RESET, Phase, PhaseWork, PlanPhase,
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Bps, RawAmount
+from pipeline.units import Bps, RawAmount
 from pipeline.venues.aave_v3.act.account_after import AccountNow
 from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call, write_call
 from pipeline.venues.aave_v3.act.reserves import unfit
@@ -28,6 +28,7 @@ _PHASES: Mapping[HedgeMove, tuple[Phase, ...]] = {
     "secure": ("repay", "supply"),
     "deleverage_free": ("withdraw", "buy", "repay"),
     "secure_from_range": ("free", "repay", "supply"),
+    "secure_by_purchase": ("buy", "repay"),
     "deleverage": ("withdraw", "buy", "repay"),
 }
 _WORK: Mapping[Phase, PhaseWork] = {"sell": "trades", "buy": "trades", "free": "frees"}
@@ -40,6 +41,7 @@ class AaveHedge:
     """The account of each book's owner at one deployment."""
 
     step: int = 1
+    takes_any_collateral: bool = True
     usual_gas: Mapping[Step, int] = {
         "supply": 220_000,
         "borrow": 260_000,
@@ -58,13 +60,9 @@ class AaveHedge:
         """Bind it to a deployment."""
         self._at = at
 
-    def collateral_token(self, policy: Policy) -> Address:
-        """Name the quote."""
-        return policy.quote
-
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
-        """List base and quote, each with the pool."""
-        return (policy.base, self._at.pool), (policy.quote, self._at.pool)
+        """List base and collateral, each with the pool."""
+        return (policy.base, self._at.pool), (policy.collateral_token, self._at.pool)
 
     def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
         """List the phases of a move; the last takes permissions back."""
@@ -73,26 +71,26 @@ class AaveHedge:
 
     # -------------------------------------------------------------- what is there
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
-        """Return debt in base and collateral in quote, with interest to the block's second."""
+        """Return debt in base and what is supplied of the collateral, with interest to the block's second."""
         now = AccountNow(shard, policy, self._at)
         return HedgePosition(
             size=now.balance(policy.base).debt,
-            collateral=now.balance(policy.quote).collateral,
+            collateral=now.balance(policy.collateral_token).collateral,
             health_bps=now.health_bps_after(HedgeChange()),
         )
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
         """Return the interest of debt and collateral, at the rates of the reserves' last actions."""
         now = AccountNow(shard, policy, self._at)
-        debt, collateral = now.balance(policy.base).debt, now.balance(policy.quote).collateral
+        debt, token = now.balance(policy.base).debt, policy.collateral_token
         return HedgeCarry(
             pays_base=div_up(debt * now.reserve(policy.base).borrow_rate_ray, RAY),
-            earns=collateral * now.reserve(policy.quote).liquidity_rate_ray // RAY,
+            earns=now.balance(token).collateral * now.reserve(token).liquidity_rate_ray // RAY,
         )
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
-        """Return the liquidation threshold of the quote, the account's e-mode considered."""
-        terms = AccountNow(shard, policy, self._at).terms(policy.quote)
+        """Return the liquidation threshold of the collateral, the account's e-mode considered."""
+        terms = AccountNow(shard, policy, self._at).terms(policy.collateral_token)
         return Bps(0) if terms is None else terms.threshold_bps
 
     def health_after(
@@ -108,16 +106,17 @@ class AaveHedge:
     def base_price(self, shard: Shard, policy: Policy) -> Price | None:
         """Take the oracle's."""
         now = AccountNow(shard, policy, self._at)
-        base, quote = now.price(policy.base), now.price(policy.quote)
-        if not base or not quote:
+        pair = policy.base, policy.collateral_token
+        base, collateral = (now.price(token) for token in pair)
+        if not base or not collateral:
             return None
-        units = [10 ** policy.decimals(token) for token in (policy.base, policy.quote)]
-        return Price(numerator=base * units[1], denominator=quote * units[0])
+        units = [10 ** policy.decimals(token) for token in pair]
+        return Price(numerator=base * units[1], denominator=collateral * units[0])
 
     def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
         """Ask the sources of the oracle's prices."""
         now = AccountNow(shard, policy, self._at)
-        ages = (now.price_age_s(token) for token in (policy.base, policy.quote))
+        ages = (now.price_age_s(token) for token in (policy.base, policy.collateral_token))
         return max((each for each in ages if each is not None), default=None)
 
     def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
@@ -132,7 +131,7 @@ class AaveHedge:
         """Make one call of the pool, and before it the approval of what it takes."""
         if amount <= 0:
             return ()
-        token = policy.base if phase in {"borrow", "repay"} else policy.quote
+        token = policy.base if phase in {"borrow", "repay"} else policy.collateral_token
         gives = phase in {"borrow", "withdraw"}
         said = EVERYTHING if everything and phase in {"repay", "withdraw"} else amount
         call = Call(
@@ -150,14 +149,14 @@ class AaveHedge:
         return RawAmount(size + size // _INTEREST_PARTS + 2) if size else RawAmount(0)
 
     def not_allowed(self, policy: Policy, made: Draft) -> str | None:
-        """Read a call of the pool back: of base or quote as its phase has it, for the owner."""
+        """Read a call of the pool back: of base or collateral as its phase has it, for the owner."""
         if made.call.to != self._at.pool:
             return f"{made.step} at {made.call.to}"
         try:
             call = read_call(made.call.data)
         except CalldataError as error:
             return str(error)
-        asset = policy.base if call.name in {"borrow", "repay"} else policy.quote
+        asset = policy.base if call.name in {"borrow", "repay"} else policy.collateral_token
         if (call.name, call.asset, call.account) != (made.step, asset, policy.owner):
             return f"{call.name} of {call.asset} for {call.account}"
         return None

@@ -23,11 +23,12 @@ def _reasons(now: AccountNow, policy: Policy, change: HedgeChange) -> Iterator[M
     if change.size:
         yield from _closed("base", now.reserve(policy.base).configuration, grows=change.size > 0)
     if change.collateral:
-        yield from _closed("quote", now.reserve(policy.quote).configuration, grows=change.collateral > 0)
+        configuration = now.reserve(policy.collateral_token).configuration
+        yield from _closed("collateral", configuration, grows=change.collateral > 0)
     if change.collateral > 0:
-        yield from _not_supplied(now, policy.quote, change.collateral)
+        yield from _not_supplied(now, policy.collateral_token, change.collateral)
     elif change.collateral < 0:
-        yield from _lacking("quote", now, policy.quote, -change.collateral)
+        yield from _lacking("collateral", now, policy.collateral_token, -change.collateral)
     if change.size > 0:
         yield from _not_borrowed(now, policy.base, change.size)
         yield from _not_lent_on(now, change)
@@ -40,19 +41,21 @@ def _closed(name: str, configuration: int, *, grows: bool) -> Iterator[Misfit]:
         yield Misfit(reason="reserve_frozen", detail=f"the {name}'s reserve is frozen")
 
 
-def _not_supplied(now: AccountNow, quote: Address, amount: int) -> Iterator[Misfit]:
-    configuration, totals = now.reserve(quote).configuration, now.totals(quote)
+def _not_supplied(now: AccountNow, token: Address, amount: int) -> Iterator[Misfit]:
+    configuration, totals = now.reserve(token).configuration, now.totals(token)
     if bits.debt_ceiling(configuration):
-        yield Misfit(reason="reserve_isolated", detail="the quote is an isolated collateral")
-    if not now.counts_collateral(quote):
-        yield Misfit(reason="reserve", detail="what is supplied of the quote is switched off as collateral")
+        yield Misfit(reason="reserve_isolated", detail="the collateral is an isolated one")
+    if not now.counts_collateral(token):
+        yield Misfit(reason="reserve", detail="what is supplied of the collateral is switched off as such")
     cap = bits.supply_cap(configuration) * 10 ** bits.decimals(configuration)
     if not cap:
         return
     if totals is None:
-        yield Misfit(reason="supply_cap", detail="the block does not tell how much is supplied of the quote")
+        yield Misfit(
+            reason="supply_cap", detail="the block does not tell how much is supplied of the collateral"
+        )
     elif totals.supply + amount > cap:
-        detail = f"{totals.supply} of the quote is supplied, {amount} more would exceed its cap of {cap}"
+        detail = f"{totals.supply} of the collateral is supplied, {amount} more would exceed its cap of {cap}"
         yield Misfit(reason="supply_cap", detail=detail)
 
 

@@ -22,10 +22,10 @@ async def hedge_faults(
     """Check both reserves and the owner's e-mode. What governance changes from day to day, such as a pause, is left to guards. Raises: NodeError."""
     pool = spec.contract("pool")
     try:
-        base, quote, (emode,) = await reader.need(
+        base, collateral, (emode,) = await reader.need(
             [
                 Ask(pool, RESERVE_DATA, (policy.base,)),
-                Ask(pool, RESERVE_DATA, (policy.quote,)),
+                Ask(pool, RESERVE_DATA, (policy.collateral_token,)),
                 Ask(pool, USER_EMODE, (policy.owner,)),
             ]
         )
@@ -34,7 +34,7 @@ async def hedge_faults(
         return
     for says in _not_lent(_symbol(policy, policy.base), base):
         yield ContractFault(field="venue", says=f"{spec.name} {says}")
-    for says in _no_collateral(_symbol(policy, policy.quote), quote, in_emode=bool(emode)):
+    for says in _no_collateral(_symbol(policy, policy.collateral_token), collateral, in_emode=bool(emode)):
         yield ContractFault(field="collateral", says=f"{spec.name} {says}")
 
 
@@ -48,11 +48,11 @@ def _not_lent(symbol: str, told: tuple[Any, ...]) -> Iterator[str]:
 def _no_collateral(symbol: str, told: tuple[Any, ...], *, in_emode: bool) -> Iterator[str]:
     """An e-mode may count what counts for nothing outside of it."""
     if told[_A_TOKEN] == _NOBODY:
-        yield f"has no reserve of {symbol}, the quote, which alone secures a hedge"
+        yield f"has no reserve of {symbol}, which is to secure the hedge"
     elif bits.debt_ceiling(told[0]):
-        yield f"takes {symbol}, the quote, as an isolated collateral only"
+        yield f"takes {symbol} as an isolated collateral only"
     elif not in_emode and not (bits.ltv_bps(told[0]) and bits.threshold_bps(told[0])):
-        yield f"lends nothing against {symbol}, the quote, which alone secures a hedge"
+        yield f"lends nothing against {symbol}, which is to secure the hedge"
 
 
 def _symbol(policy: Policy, token: Address) -> str:

@@ -55,13 +55,13 @@ class AaveFields(VenueFields):
         if not policy.hedge or not self.secures(policy):
             return
         hedge, base = policy.hedge, policy.base
-        for token in (base, policy.quote):
+        for token in (base, policy.collateral_token):
             if token not in self.tokens:
                 yield f"{token} is none of the tokens of {self.name}"
         largest = int(self.tokens.get(base, Decimal(0)).scaleb(policy.decimals(base)))
         if hedge.largest_debt is None or hedge.largest_debt > largest:
             yield f"hedge.largest_debt is not within what {self.name} lets be owed, {self.tokens.get(base, 0)}"
-        yield from self._refuses_health(hedge, shocks=1 if policy.quote == budget_token else 2)
+        yield from self._refuses_health(hedge, shocks=1 if policy.collateral_token == budget_token else 2)
         if policy.chain.sequencer:
             yield from self._refuses_in_grace(hedge)
         if hedge.oracle_within_bps > self.max_oracle_deviation:
