@@ -490,6 +490,8 @@ class ToyWatcher:
         self.coins_change = True
         """Whether the accounts' coin balances differ from block to block."""
         self.spenders: tuple[str, ...] = (ROUTER, MANAGER)
+        self.granted: tuple[str, ...] = (BASE, QUOTE)
+        """Tokens of which spenders may be allowed to take."""
         self.told = LoggedNatives()
         self.routes = Tables()
         self.log: list[AnyEvent] = []
@@ -527,7 +529,7 @@ class ToyWatcher:
                 spender=Address(s),
                 amount=RawAmount(self.chain.allowances.get((OWNER, t, s), 0)),
             )
-            for t in (BASE, QUOTE)
+            for t in self.granted
             for s in self.spenders
         ]
         assert mine is not None

@@ -137,18 +137,61 @@ def test_a_hedge_that_could_not_live_is_refused(hedge: str, says: str) -> None:
         load_portfolio(hedged(hedge), "p.yaml")
 
 
-def test_the_quote_may_be_named_as_collateral_and_no_other_token_of_the_book() -> None:
-    third = "0x" + "dd" * 20
-    with_third = hedged("collateral: DAI").replace(
-        "    pools:", f'      - {{symbol: DAI, address: "{third}", decimals: 18}}\n    pools:'
-    )
-    says = "hedge.collateral: only the quote, USDC, secures a hedge: what a plan buys is paid in USDC"
-    with pytest.raises(SettingsError, match=says):
-        load_portfolio(with_third, "p.yaml")
+def test_the_quote_may_be_named_as_collateral_which_says_what_is_said_without() -> None:
     (plain,) = load_portfolio(hedged("ratio: 65%"), "p.yaml")
+    assert plain.collateral_token == QUOTE.lower()
     for name in ("USDC", f'"{QUOTE}"'):
         (named,) = load_portfolio(hedged(f"ratio: 65%, collateral: {name}"), "p.yaml")
         assert named == plain
+
+
+DAI = "0x" + "dd" * 20
+AT_PAR = "    quote_equivalents: [DAI]\n"
+LIKE_BASE = "    assets: [{token: DAI, price: {par: WETH}}]\n"
+
+
+def with_third(hedge: str, priced: str) -> str:
+    return hedged(hedge).replace(
+        "    pools:", f'      - {{symbol: DAI, address: "{DAI}", decimals: 18}}\n{priced}    pools:'
+    )
+
+
+@pytest.mark.parametrize("priced", [AT_PAR, LIKE_BASE])
+def test_another_token_that_the_book_prices_may_be_the_collateral(priced: str) -> None:
+    (plain,), (book,) = (
+        load_portfolio(with_third(of, priced), "p.yaml") for of in ("ratio: 65%", "collateral: DAI")
+    )
+    assert book.hedge
+    assert book.hedge.collateral == book.collateral_token == DAI
+    assert book.policy_version != plain.policy_version
+    assert "hedge.collateral 0x0000…00c0 -> 0xdddd…dddd" in set(differences(plain, book))
+    (note,) = notes_on_hedge(book)
+    assert note.startswith("hedged: no plan sells hedge.collateral DAI")
+    assert "the USDC in the wallet" in note
+    assert not list(notes_on_hedge(plain))
+
+
+@pytest.mark.parametrize(
+    ("hedge", "priced", "says"),
+    [
+        (
+            "collateral: DAI",
+            "",
+            "hedge.collateral: DAI has no price in the book: name it in quote_equivalents",
+        ),
+        (
+            "collateral: DAI, ratio: auto",
+            LIKE_BASE,
+            "hedge.ratio: auto takes the collateral's price in USDC as constant",
+        ),
+    ],
+)
+def test_a_collateral_that_cannot_be_valued_or_foreseen_is_refused(
+    hedge: str, priced: str, says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        load_portfolio(with_third(hedge, priced), "p.yaml")
+    load_portfolio(with_third(hedge, AT_PAR), "p.yaml")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pipeline.act.foresight import Market
 from pipeline.book.inventory import Stock
+from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgeVenue
 from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
@@ -22,10 +23,14 @@ _LEAST_PARTS = 20
 """Such a part of what is owed a source must come to: less is not worth a plan of its own, unless there is no other."""
 
 
+_NEXT_TO_NOTHING_PARTS = 1_000
+
+
 def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> HedgeMove:
     """Choose the wallet alone where it leads back to where the hedge acts, else the first further source that comes to something.
 
     Only moves that the venue has are asked for. Where none does, the one that comes to most; of free collateral that is a rounding. What the wallet has is used by each of them.
+    Raises: HedgeError where all come to next to nothing and collateral is not sold; PipelineError.
     """
     sources = _Sources(at, shard, policy, stock)
     if sources.wallet_suffices():
@@ -39,6 +44,11 @@ def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) ->
     }
     worths = {move: worth() for move, worth in asked.items() if names_of(at.venue, policy, move)}
     owed = stock.prices[policy.base].value(sources.owed)
+    if policy.collateral_token != policy.quote and max(worths.values()) * _NEXT_TO_NOTHING_PARTS < owed:
+        raise HedgeError(
+            f"wallet and ranges have nothing left that secures what is owed, and no plan sells collateral {policy.collateral_token}: "
+            "repay base by hand, or bring base, quote or collateral into the wallet"
+        )
     much = [move for move in worths if worths[move] * _LEAST_PARTS >= owed]
     return (
         much[0] if much else max((m for m in worths if m != "deleverage_free"), key=lambda move: worths[move])

@@ -10,7 +10,7 @@ from pipeline.act.foresight import Foreseen, Trade
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.aim import HedgeAim
-from pipeline.hedge.port import AT_ONCE, HedgeChange, HedgeMove, HedgePhase, HedgePosition, HedgeVenue
+from pipeline.hedge.port import HedgeChange, HedgePhase, HedgePosition, HedgeVenue
 from pipeline.hedge.target import centre_of, target_of
 from pipeline.messages.goals import Phase, Step
 from pipeline.messages.policy import Policy
@@ -77,7 +77,7 @@ def foresee_hedge(
         made = msgspec.structs.replace(made, cut_short="hedge.largest_step is less than the whole way")
     made = msgspec.structs.replace(made, done={step: each for step, each in made.done.items() if each.amount})
     if not made.done:
-        raise HedgeError(_nothing_left(policy, terms.move))
+        raise HedgeError(f"there is nothing with which the hedge could go {terms.move}")
     price, secures = stock.prices[policy.base], collateral_price(policy, stock.prices)
     of = {name: made.amount(name) for name in get_args(HedgePhase)}
     smaller = min(of["repay"] + of["decrease"], sizing.held.size)
@@ -109,14 +109,6 @@ def foresee_hedge(
         off_before_bps=before,
         off_after_bps=after,
     )
-
-
-def _nothing_left(policy: Policy, move: HedgeMove) -> str:
-    """Describe that nothing is there for a move, and what an operator can do where the collateral cannot be sold for it."""
-    says = f"there is nothing with which the hedge could go {move}"
-    if move not in AT_ONCE or policy.collateral_token == policy.quote:
-        return says
-    return f"{says}, and no plan sells collateral {policy.collateral_token}: repay base by hand, or bring base, quote or collateral into the wallet"
 
 
 def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:

@@ -1,7 +1,7 @@
-"""The toy chain with an Aave market of base and quote: what an owner supplies and borrows, and the logs that tell it."""
+"""The toy chain with an Aave market of base, quote and a third token: what an owner supplies and borrows, and the logs that tell it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from builders import BASE, OWNER, QUOTE, STRANGER, ToyChain, ToyWatcher, topic, versioned
 from desk import Desk, live
@@ -12,7 +12,8 @@ from pipeline.messages.base import BlockRef, Receipt
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.hedge import Hedge
-from pipeline.messages.policy import Policy, Rerange, TargetBand
+from pipeline.messages.policy import Policy, Rerange, TargetBand, TokenSpec
+from pipeline.messages.prices import Asset, Par
 from pipeline.messages.read_values import CallRead
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
@@ -38,6 +39,7 @@ LENDING, CONFIGURATOR, ORACLE = (Address(f"0x{n:040x}") for n in (0xAA01, 0xAA02
 A_BASE, D_BASE, A_QUOTE, D_QUOTE = (Address(f"0x{n:040x}") for n in range(0xAB01, 0xAB05))
 TREASURY = Address(f"0x{0xAD01:040x}")
 RAY, LTV_BPS, THRESHOLD_BPS = 10**27, 7_700, 8_000
+OTHER = Address(f"0x{0xD0:040x}")
 IDS = {BASE: 0, QUOTE: 1}
 DECIMALS = {BASE: 18, QUOTE: 6}
 DOLLAR = 10**8
@@ -63,6 +65,35 @@ def hedged(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
     return versioned(replace(made, chain=replace(made.chain, venues=(spec,))))
 
 
+class Third(NamedTuple):
+    """A token that secures a book's hedge in place of the quote."""
+
+    decimals: int
+    at_par_with: Address
+    percent: int = 100
+    """How much the owner begins with, of what 20 whole base are worth at first."""
+
+    @property
+    def begins_with(self) -> int:
+        return 20 * 10**18 * 10**self.decimals * self.percent // (10 ** DECIMALS[self.at_par_with] * 100)
+
+    def book(self, hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
+        """A live book that it secures, whose range stays."""
+        tokens = live().tokens + (TokenSpec(address=OTHER, symbol="OTHER", decimals=self.decimals),)
+        if self.at_par_with == QUOTE:
+            prices: dict[str, Any] = {"quote_equivalents": (OTHER,)}
+        else:
+            prices = {"assets": (Asset(token=OTHER, price_path=(), valued_by=Par(unit=self.at_par_with)),)}
+        return hedge_only({"collateral": OTHER, **(hedge or {})}, tokens=tokens, **{**prices, **changes})
+
+    def worth(self, amount: int) -> int:
+        """Of an amount, raw, of the token that it is at par with."""
+        return amount * 10 ** DECIMALS[self.at_par_with] // 10**self.decimals
+
+
+STABLE, STAKED = Third(18, QUOTE), Third(8, BASE)
+"""A second stable coin, of more decimals than the quote; base that is staked, of fewer."""
+
 FAR = TargetBand(
     target_share_bps=Bps(3_000),
     band_bps=Bps(2_900),
@@ -85,11 +116,16 @@ def hedge_only(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
 
 
 class LendingChain(ToyChain):
-    """Base and quote may be supplied and borrowed; no interest comes to anything."""
+    """Base, quote and a third token may be supplied and borrowed; no interest comes to anything."""
 
-    def __init__(self, seed: int, depth: int = 10**21) -> None:
-        self.collateral = dict.fromkeys(IDS, 0)
-        self.debt = dict.fromkeys(IDS, 0)
+    def __init__(self, seed: int, depth: int = 10**21, third: Third | None = None) -> None:
+        self.third = third
+        self.ids = IDS if third is None else {**IDS, OTHER: 2}
+        self.decimals = DECIMALS if third is None else {**DECIMALS, OTHER: third.decimals}
+        self.collateral = dict.fromkeys(self.ids, 0)
+        self.debt = dict.fromkeys(self.ids, 0)
+        self.third_percent = 100
+        """The price that the oracle reports of the third token, as of what it is at par with."""
         self.flags = 0
         self.reconfigured: list[str] = []
         self.in_next_block: Callable[[], None] | None = None
@@ -101,7 +137,7 @@ class LendingChain(ToyChain):
         self.supply_cap: dict[str, int] = {}
         self.debt_ceiling: dict[str, int] = {}
         """By asset, in whole tokens."""
-        self.others_supply, self.others_debt = dict.fromkeys(IDS, 1_000 * 10**18), dict.fromkeys(IDS, 0)
+        self.others_supply, self.others_debt = (dict.fromkeys(self.ids, each) for each in (1_000 * 10**18, 0))
         self.price_age_s = 60
         super().__init__(seed, depth)
 
@@ -110,6 +146,9 @@ class LendingChain(ToyChain):
         """Tell what the oracle answers for a whole token."""
         if asset == QUOTE:
             return DOLLAR
+        if asset == OTHER:
+            assert self.third is not None
+            return self.price(self.third.at_par_with) * self.third_percent // 100
         sqrt = self.pool.sqrt_price_x96
         return DOLLAR * 10**12 * sqrt * sqrt * self.price_percent // ((1 << 192) * 100)
 
@@ -117,9 +156,9 @@ class LendingChain(ToyChain):
         """Tell what the oracle answers after each block."""
         prices = tuple(
             CallRead(to=ORACLE, data="0xb3596f07" + topic(asset).removeprefix("0x"), value=self.price(asset))
-            for asset in IDS
+            for asset in self.ids
         )
-        return (*prices, *(each for asset in IDS for each in self._totals(asset)))
+        return (*prices, *(each for asset in self.ids for each in self._totals(asset)))
 
     def _totals(self, asset: Address) -> tuple[CallRead, ...]:
         """Tell what all have at a reserve, and when its price was told."""
@@ -137,7 +176,7 @@ class LendingChain(ToyChain):
         return tuple(CallRead(to=Address(to), data=data, value=value) for to, data, value in totals)
 
     def configuration(self, asset: str) -> int:
-        word = LTV_BPS | THRESHOLD_BPS << 16 | DECIMALS[Address(asset)] << 48 | USABLE
+        word = LTV_BPS | THRESHOLD_BPS << 16 | self.decimals[Address(asset)] << 48 | USABLE
         caps = self.borrow_cap.get(asset, 0) << 80 | self.supply_cap.get(asset, 0) << 116
         flags = ((asset in self.frozen) << 57) | ((asset in self.paused) << 60)
         return word | caps | flags | (self.debt_ceiling.get(asset, 0) << 212)
@@ -160,7 +199,9 @@ class LendingChain(ToyChain):
         at: dict[str, Any] = {"term": term, "block": self.head, "why": why, "pool": LENDING}
         match item.split("/"):
             case ["aave-market", _]:
-                return AaveMarketObserved(**at, market=AaveMarket(revision=10, reserves=RESERVES))
+                return AaveMarketObserved(
+                    **at, market=AaveMarket(revision=10, reserves=RESERVES[: len(self.ids)])
+                )
             case ["aave-reserve", _, asset]:
                 state = AaveReserve(
                     configuration=self.configuration(asset),
@@ -177,7 +218,7 @@ class LendingChain(ToyChain):
         return super().read(item, why, term)
 
     def _account_read(self, at: dict[str, Any], owner: str) -> AaveAccountObserved:
-        used = tuple(sorted(a for a in IDS if self.collateral[a] or self.debt[a]))
+        used = tuple(sorted(a for a in self.ids if self.collateral[a] or self.debt[a]))
         positions = tuple(
             AavePosition(asset=a, scaled_collateral=self.collateral[a], scaled_debt=self.debt[a])
             for a in used
@@ -201,12 +242,12 @@ class LendingChain(ToyChain):
         return v3_6.account_data(
             ReserveHolding(
                 price=self.price(a),
-                unit=10 ** DECIMALS[a],
+                unit=10 ** self.decimals[a],
                 collateral=RawAmount(self.collateral[a]),
-                terms=terms if bits.is_collateral(self.flags, IDS[a]) else None,
+                terms=terms if bits.is_collateral(self.flags, self.ids[a]) else None,
                 debt=RawAmount(self.debt[a]),
             )
-            for a in IDS
+            for a in self.ids
         )
 
     @property
@@ -217,7 +258,7 @@ class LendingChain(ToyChain):
     # -------------------------------------------------------------- what an owner does
     def supply(self, asset: str, amount: int) -> None:
         if not self.collateral[Address(asset)]:
-            self.flags = bits.with_collateral(self.flags, IDS[Address(asset)], on=True)
+            self.flags = bits.with_collateral(self.flags, self.ids[Address(asset)], on=True)
             self.log(LENDING, [logs.COLLATERAL_ENABLED, topic(asset), topic(OWNER)])
         self.collateral[Address(asset)] += amount
         self.move(asset, OWNER, A_TOKENS[asset], amount)
@@ -225,7 +266,7 @@ class LendingChain(ToyChain):
 
     def borrow(self, asset: str, amount: int) -> None:
         self.debt[Address(asset)] += amount
-        self.flags = bits.with_borrowing(self.flags, IDS[Address(asset)], on=True)
+        self.flags = bits.with_borrowing(self.flags, self.ids[Address(asset)], on=True)
         self._minted(D_TOKENS[asset], amount)
         self.move(asset, A_TOKENS[asset], OWNER, amount)
         data = self.data()
@@ -235,7 +276,7 @@ class LendingChain(ToyChain):
         amount = min(amount, self.debt[Address(asset)])
         self.debt[Address(asset)] -= amount
         if not self.debt[Address(asset)]:
-            self.flags = bits.with_borrowing(self.flags, IDS[Address(asset)], on=False)
+            self.flags = bits.with_borrowing(self.flags, self.ids[Address(asset)], on=False)
         self._burned(D_TOKENS[asset], amount)
         self.move(asset, OWNER, A_TOKENS[asset], amount)
         return amount
@@ -245,7 +286,7 @@ class LendingChain(ToyChain):
         self.collateral[Address(asset)] -= amount
         assert self.collateral[Address(asset)] >= 0
         if not self.collateral[Address(asset)]:
-            self.flags = bits.with_collateral(self.flags, IDS[Address(asset)], on=False)
+            self.flags = bits.with_collateral(self.flags, self.ids[Address(asset)], on=False)
             self.log(LENDING, [logs.COLLATERAL_DISABLED, topic(asset), topic(OWNER)])
         self._burned(A_TOKENS[asset], amount)
         self.move(asset, A_TOKENS[asset], OWNER, amount)
@@ -271,12 +312,15 @@ class LendingChain(ToyChain):
         self.log(token, [logs.BURN, topic(OWNER), topic(OWNER)], amount, 0, RAY)
 
 
-SOURCES: dict[str, Address] = {BASE: Address(f"0x{0xAC01:040x}"), QUOTE: Address(f"0x{0xAC02:040x}")}
+A_OTHER, D_OTHER = (Address(f"0x{n:040x}") for n in (0xAB05, 0xAB06))
+SOURCES: dict[str, Address] = {
+    token: Address(f"0x{n:040x}") for n, token in enumerate((BASE, QUOTE, OTHER), 0xAC01)
+}
 RATES = BorrowRates(
     kink_ray=RAY * 80 // 100, unused_ray=0, to_kink_ray=RAY * 4 // 100, behind_kink_ray=3 * RAY
 )
-A_TOKENS: dict[str, Address] = {BASE: A_BASE, QUOTE: A_QUOTE}
-D_TOKENS: dict[str, Address] = {BASE: D_BASE, QUOTE: D_QUOTE}
+A_TOKENS: dict[str, Address] = {BASE: A_BASE, QUOTE: A_QUOTE, OTHER: A_OTHER}
+D_TOKENS: dict[str, Address] = {BASE: D_BASE, QUOTE: D_QUOTE, OTHER: D_OTHER}
 RESERVES = tuple(
     ReserveTokens(
         asset=asset,
@@ -285,7 +329,7 @@ RESERVES = tuple(
         debt_token=D_TOKENS[asset],
         price_source=SOURCES[asset],
     )
-    for asset, i in IDS.items()
+    for i, asset in enumerate((BASE, QUOTE, OTHER))
 )
 
 
@@ -329,15 +373,24 @@ class LendingDesk(Desk):
     """Watcher, shard and signer of a hedged book. Its wallet has more quote than the toy chain gives."""
 
     def __init__(
-        self, book: Policy, *, more_quote: int = 14 * 10**18, frozen: str = "", **of_chain: Any
+        self,
+        book: Policy,
+        *,
+        more_quote: int = 14 * 10**18,
+        frozen: str = "",
+        third: Third | None = None,
+        **of_chain: Any,
     ) -> None:
-        chain = LendingChain(5, 10**23)
+        chain = LendingChain(5, 10**23, third)
         chain.balances[OWNER, QUOTE] += more_quote
+        if third is not None:
+            chain.balances |= {(each, OTHER): third.begins_with for each in (OWNER, STRANGER)}
         chain.frozen = {frozen}
         for name, value in of_chain.items():
             setattr(chain, name, value)
         self.watcher = ToyWatcher(chain)
         self.watcher.spenders = (*self.watcher.spenders, LENDING)
+        self.watcher.granted = tuple(chain.ids)
         chain.mine(1)
         self.watcher.set_policy(book)
         self.shard = Shard(ShardId(0))
@@ -352,11 +405,15 @@ class LendingDesk(Desk):
         assert isinstance(self.watcher.chain, LendingChain)
         return self.watcher.chain
 
-    def keep(self, base: int = 100, quote: int = 100, ranges: int = 100) -> None:
-        """Mine a block in which the owner keeps so many percent of the wallet's base and quote, and of its ranges' liquidity."""
+    def keep(self, base: int = 100, quote: int = 100, ranges: int = 100, third: int = 100) -> None:
+        """Mine a block in which the owner keeps so many percent of the wallet's tokens, and of its ranges' liquidity."""
         chain = self.chain
         chain.mine(0)
-        kept = {BASE: base, QUOTE: quote}
+        kept = {
+            token: each
+            for token, each in {BASE: base, QUOTE: quote, OTHER: third}.items()
+            if token in chain.ids
+        }
         held = {token: chain.balances[OWNER, token] * kept[token] // 100 for token in kept}
         for token_id, nft in list(chain.nfts.items()):
             if nft.owner == OWNER and nft.liquidity and ranges < 100:
