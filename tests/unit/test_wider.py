@@ -6,7 +6,7 @@ import pytest
 from builders import BASE, POOL, QUOTE, STRANGER, policy
 from msgspec import UNSET
 from msgspec.structs import replace
-from worlds.lending.chain import LENDING, hedged
+from worlds.lending.chain import LENDING, OTHER, hedged
 
 from pipeline.messages.policy import Limits, SignersLimits
 from pipeline.messages.sequencer import SequencerFeed
@@ -114,6 +114,16 @@ def test_a_shock_of_the_collateral_counts_where_the_quote_is_not_the_budgets_tok
         ({"pool": "0x" + "99" * 20}, {}, "no entry of its signer's venues names the pool of lending"),
         ({"tokens": {QUOTE: 0}}, {}, f"{BASE} is none of the tokens of lending"),
         ({"tokens": {BASE: 5}}, {}, f"{QUOTE} is none of the tokens of lending"),
+        (
+            {"tokens": {BASE: 5, QUOTE: 0}},
+            {"collateral": OTHER},
+            f"{OTHER} is none of the tokens of lending",
+        ),
+        (
+            {"tokens": {BASE: 5, OTHER: 0}},
+            {"collateral": OTHER},
+            "asks for 1.7745",  # its price moves against the budget's token too
+        ),
         (
             {},
             {"largest_debt": 5 * 10**18 + 1},
