@@ -26,8 +26,9 @@ from pipeline.messages.events import (
     Resumed,
     WriterStarted,
 )
-from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance, UptimeRead
+from pipeline.messages.signers_limits import SignersLimits
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (

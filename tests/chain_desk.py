@@ -23,7 +23,8 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.journal import NO_CHARGE, IntentKnown
-from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
+from pipeline.messages.signers_limits import SignersLimits
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Fees
 from pipeline.sign.nonces import ChainView, bind, new_account, reconcile

@@ -10,7 +10,8 @@ from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
-from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
+from pipeline.messages.signers_limits import SignersLimits
 from pipeline.state.shard import Shard
 from pipeline.units import Address, BlockNumber, Bps, ChainId, LogBps, RawAmount, Seconds, ShardId, Term
 from streams.devnet.world import DevnetPool, World

@@ -9,6 +9,7 @@ from pipeline.fee_tiers import slippage_bps_of, spot_log_bps_of
 from pipeline.messages.chain_profile import UNISWAP_V3, AddressName, ChainProfile, PoolsAt, VenueSpec
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, PriceHistory, PriceRing, Reference, pools_of
+from pipeline.messages.signers_limits import SignersLimits
 from pipeline.messages.versions import VERSION_FIELD
 from pipeline.units import Address, BookId, Bps, LogBps, PoolId, RawAmount, Seconds, Wei
 
@@ -48,20 +49,6 @@ StallPolicy = Literal["wait", "mint_as_is", "hold_and_alert"]
 LargeSwaps = Literal["split", "private", "refuse"]
 """What to do where a swap would move the price so far that a sandwich of it pays: one step after another, each too small for
 that; by a relay alone, whole; not at all."""
-
-
-class SignersLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file of the book's signer allows, so that nothing is planned that it would refuse. It asks for itself."""
-
-    max_loss_bps: Bps = Bps(100)
-    """Of what a swap or a mint moves, by its minimums, at the mean over `twap_window_s`."""
-    max_share_of_depth_bps: Bps = Bps(1_000)
-    """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
-    twap_window_s: Seconds = Seconds(300)
-    swap_tolerance_bps: Bps = Bps(15)
-    """Of what a swap brings when the signer asks, its minimum may be less."""
-    max_gas_limit: int = 5_000_000
-    """Of one transaction: a withdrawal that needs more is split."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,12 @@ from pipeline.messages.policy import (
     Limits,
     Policy,
     Rerange,
-    SignersLimits,
     TargetBand,
     TokenSpec,
     version_of,
 )
 from pipeline.messages.prices import PriceHistory
+from pipeline.messages.signers_limits import SignersLimits
 from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import ChainNumbers
 from streams.portfolio.checks import problems_in, slots_of

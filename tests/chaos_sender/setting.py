@@ -8,7 +8,8 @@ from chain_desk import book_on
 from hedged_play import take_approvals_back
 from msgspec.structs import replace
 
-from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
+from pipeline.messages.signers_limits import SignersLimits
 from pipeline.messages.transactions import Call
 from pipeline.units import Address, BookId, Bps, LogBps, RawAmount, Seconds
 from streams.devnet import actions

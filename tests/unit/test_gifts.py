@@ -158,7 +158,7 @@ def with_many(count):
 def test_a_withdrawal_of_many_is_several_transactions_each_of_which_a_signer_takes(count, data_gas, most_gas):
     from msgspec.structs import replace
 
-    from pipeline.messages.policy import SignersLimits
+    from pipeline.messages.signers_limits import SignersLimits
     from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 
     _, shard = with_many(count)

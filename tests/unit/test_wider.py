@@ -8,8 +8,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from worlds.lending.chain import LENDING, OTHER, hedged
 
-from pipeline.messages.policy import Limits, SignersLimits
+from pipeline.messages.policy import Limits
 from pipeline.messages.sequencer import SequencerFeed
+from pipeline.messages.signers_limits import SignersLimits
 from streams.cli.wider_limits import wider_than_signers
 from streams.submit.signer_file import SignerFile
 
