@@ -97,7 +97,7 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
         raise MalformedRecordError(
             f"{where}: {event.policy.policy_version!r} is not the digest of the policy - at `$.policy.policy_version`"
         )
-    unnameable = why_unnameable(payload, event)
+    unnameable = why_unnameable(event)
     if unnameable is not None:
         raise MalformedRecordError(f"{where}: {unnameable}")
     return event

@@ -1,66 +1,110 @@
-"""Bound the length of an event's texts that become keys of entries and records."""
+"""Bound the length of an event's texts that become keys of entries and records, and of its integers.
 
-import re
+Every record that is read comes through here, so each type is given a function of its own, made from its fields once:
+
+    def fits(value):
+        return -LIMIT < value.nonce < LIMIT and len(value.intent) <= 256
+"""
+
 from collections.abc import Callable, Iterator
 from functools import cache
-from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec import inspect
+from msgspec import UNSET, inspect
 
 from pipeline.messages.events import AnyEvent
 
 LONGEST_NAME = 256
 _MOST_DIGITS = 100
 """Of an integer: 2**256 has 78. Python itself refuses to write one of 4,300 and more."""
-_TOO_MANY_DIGITS = re.compile(rb'"-?[0-9]{%d,}"' % (_MOST_DIGITS + 1))
+_LIMIT = 10**_MOST_DIGITS
 _FREE = frozenset({"reason", "detail", "by", "instance", "run", "logs", "ticks", "observations", "data"})
 """Fields that name nothing. What is in logs becomes no key before it has been decoded."""
 
+Names = dict[str, Any]
+"""What a function's source refers to."""
 
-def why_unnameable(payload: bytes, event: AnyEvent) -> str | None:
+
+def why_unnameable(event: AnyEvent) -> str | None:
     """Return which field of an event is longer than any that we write; None where there is none."""
-    if _TOO_MANY_DIGITS.search(payload):
-        return f"an integer of more than {_MOST_DIGITS} digits"
-    if len(payload) <= LONGEST_NAME or _fits(event):
-        return None
-    return next(_too_long(event, "$"))
+    return None if _fits(event) else next(_too_long(event, "$"))
 
 
-def _fits(value: object) -> bool:
-    """Return whether `_too_long` finds nothing in what a struct or a tuple has: of every record, so without naming a place."""
+def _fits(value: Any) -> bool:
+    """Return whether `_too_long` finds nothing in a value: without naming a place."""
     kind: Any = type(value)
-    for each in value if isinstance(value, tuple) else _naming(kind)(value):
-        if isinstance(each, str):
-            if len(each) > LONGEST_NAME:
-                return False
-        elif not _fits(each):
-            return False
-    return True
+    return _check(kind, is_name=True)(value)
+
+
+def _fits_free(value: Any) -> bool:
+    """Return whether the integers in a value that names nothing are short enough."""
+    kind: Any = type(value)
+    return _check(kind, is_name=False)(value)
 
 
 @cache
-def _naming(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Return how to list what of a struct may name something; anything else names nothing."""
+def _check(kind: Any, *, is_name: bool) -> Callable[[Any], bool]:
+    """Make the function that checks values of a type."""
     info = inspect.type_info(kind)
-    fields = info.fields if isinstance(info, inspect.StructType) else ()
-    names = [
-        each.name for each in fields if each.name not in _FREE and not isinstance(each.type, inspect.IntType)
-    ]
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda value: tuple([getattr(value, name) for name in names])
+    names: Names = {"LIMIT": _LIMIT, "UNSET": UNSET, "fits": _fits, "fits_free": _fits_free}
+    if isinstance(info, inspect.StructType):
+        source = " and ".join(_of_fields(info, is_name, names))
+    else:
+        source = _of_value(info, "value", is_name, names)
+    exec(f"def check(value):\n    return {source or True}", names)  # noqa: S102 - made of the names in our own types alone
+    check: Callable[[Any], bool] = names["check"]
+    return check
 
 
-def _too_long(value: object, path: str) -> Iterator[str]:
+def _of_fields(info: inspect.StructType, is_name: bool, names: Names) -> Iterator[str]:
+    left_out = {each.name for each in msgspec.structs.fields(info.cls) if each.default is UNSET}
+    for field in info.fields:
+        at = f"value.{field.name}"
+        source = _of_value(field.type, at, is_name and field.name not in _FREE, names)
+        if source:
+            yield f"({at} is UNSET or {source})" if field.name in left_out else source
+
+
+def _of_value(info: inspect.Type, at: str, is_name: bool, names: Names) -> str:
+    """Return the source of what checks `at`, a value of a type; empty where nothing in it can be too long."""
+    match info:
+        case inspect.IntType():
+            return f"-LIMIT < {at} < LIMIT"
+        case inspect.StrType():
+            return f"len({at}) <= {LONGEST_NAME}" if is_name else ""
+        case inspect.StructType(cls=kind):
+            name = f"check_{len(names)}"
+            names[name] = _check(kind, is_name=is_name)
+            return f"{name}({at})"
+        case inspect.VarTupleType(item_type=item):
+            of_item = _of_value(item, "item", is_name, names)
+            return f"all([{of_item} for item in {at}])" if of_item else ""
+        case inspect.UnionType(types=kinds):
+            others = [each for each in kinds if not isinstance(each, inspect.NoneType)]
+            if len(others) > 1:
+                return _by_type(at, is_name)
+            one = _of_value(others[0], at, is_name, names)
+            return f"({at} is None or {one})" if one else ""
+        case inspect.AnyType():
+            return _by_type(at, is_name)
+    return ""
+
+
+def _by_type(at: str, is_name: bool) -> str:
+    return f"{'fits' if is_name else 'fits_free'}({at})"
+
+
+def _too_long(value: object, path: str, *, is_name: bool = True) -> Iterator[str]:
     match value:
-        case str() if len(value) > LONGEST_NAME:
+        case int() if abs(value) >= _LIMIT:
+            yield f"an integer of more than {_MOST_DIGITS} digits - at `{path}`"
+        case str() if is_name and len(value) > LONGEST_NAME:
             yield f"a name of {len(value)} characters, more than {LONGEST_NAME} - at `{path}`"
         case tuple():
             for item in value:
-                yield from _too_long(item, f"{path}[...]")
+                yield from _too_long(item, f"{path}[...]", is_name=is_name)
         case msgspec.Struct():
             for field in value.__struct_fields__:
-                if field not in _FREE:
-                    yield from _too_long(getattr(value, field), f"{path}.{field}")
+                named = is_name and field not in _FREE
+                yield from _too_long(getattr(value, field), f"{path}.{field}", is_name=named)
