@@ -7,6 +7,7 @@ fee is what is left. That holds for exact input, exact output and price limits a
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.bitmap import stop_above, stop_below
+from pipeline.math.fixed_point import MAX_UINT256, PIPS
 from pipeline.math.prices import price_after_input, price_after_output
 from pipeline.math.swap_step import amounts_between, fee_on, less_fee
 from pipeline.math.ticks import (
@@ -27,29 +28,69 @@ def replay_swap(pool: WorkingPool, swap: Swapped, timestamp_s: int) -> None:
     Raises: PoolDriftedError if amounts, liquidity or tick of the log are not those of the curve;
     ImpossibleFactError if no trade can look like this.
     """
+    tick_before, liquidity_before = pool.tick, pool.liquidity
+    if _one_step(pool, swap):
+        if not pool.same_from_x96 <= pool.sqrt_price_x96 < pool.same_to_x96:
+            pool.find_stops()
+    else:
+        _any_steps(pool, swap)
+        pool.find_stops()
+    if pool.tick != tick_before:
+        pool.write_observation(timestamp_s, tick_before, liquidity_before)
+
+
+def _one_step(pool: WorkingPool, swap: Swapped) -> bool:
+    """Take a trade of one step that fits the curve, as nearly all are; leave any other to `_any_steps`, which finds what is wrong.
+
+    It uses its input up, which is to say that `price_after_input` gives its price, multiplied out here; or it pays the nominal fee.
+    """
+    start_x96, end_x96, liquidity = pool.sqrt_price_x96, swap.sqrt_price_x96, pool.liquidity
+    if (
+        not pool.stop_below_x96 < end_x96 < pool.stop_above_x96
+        or start_x96 == end_x96
+        or not liquidity == swap.liquidity > 0
+    ):
+        return False
+    down, product = end_x96 < start_x96, start_x96 * end_x96
+    offered, given = swap.amount0_delta, -swap.amount1_delta
+    if not down:
+        offered, given = swap.amount1_delta, -swap.amount0_delta
+    net = offered * (PIPS - pool.fee_pips) // PIPS
+    if down:
+        spread = liquidity * (start_x96 - end_x96)
+        beyond = net * product - (spread << 96)
+        amount_in, amount_out = net - beyond // product, spread >> 96
+        is_used_up = 0 <= beyond < (liquidity << 96) + net * start_x96 <= MAX_UINT256
+    else:
+        spread = liquidity * (end_x96 - start_x96)
+        amount_in, amount_out = -(-spread >> 96), (spread << 96) // product
+        is_used_up = 0 <= (net << 96) - spread < liquidity
+    fee = RawAmount(offered - amount_in)
+    fits = amount_out == given and (is_used_up or fee == fee_on(RawAmount(amount_in), pool.fee_pips))
+    if not fits or not is_at_tick(end_x96, swap.tick):
+        return False
+    pool.book_fee(fee, token0=down)
+    pool.sqrt_price_x96, pool.tick = end_x96, swap.tick
+    return True
+
+
+def _any_steps(pool: WorkingPool, swap: Swapped) -> None:
+    """Take a trade of any number of steps, and check it."""
     start_x96, end_x96 = pool.sqrt_price_x96, swap.sqrt_price_x96
     down = end_x96 < start_x96 or (end_x96 == start_x96 and swap.amount0_delta > 0)
-    tick_before, liquidity_before = pool.tick, pool.liquidity
     _check_shape(pool, swap, down=down)
     if down:
         amount_in, amount_out = swap.amount0_delta, RawAmount(-swap.amount1_delta)
     else:
         amount_in, amount_out = swap.amount1_delta, RawAmount(-swap.amount0_delta)
-
     if pool.stop_below_x96 < end_x96 < pool.stop_above_x96:
         _last_step(pool, swap, amount_in, amount_out, down=down)
-        if not pool.same_from_x96 <= end_x96 < pool.same_to_x96:
-            pool.find_stops()
     else:
         _walk(pool, swap, amount_in, amount_out, down=down)
-        pool.find_stops()
-
     if pool.tick != swap.tick:
         raise drifted(swap, "tick", swap.tick, pool.tick)
     if pool.liquidity != swap.liquidity:
         raise drifted(swap, "liquidity", swap.liquidity, pool.liquidity)
-    if pool.tick != tick_before:
-        pool.write_observation(timestamp_s, tick_before, liquidity_before)
 
 
 def _check_shape(pool: WorkingPool, swap: Swapped, *, down: bool) -> None:
