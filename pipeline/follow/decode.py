@@ -23,18 +23,16 @@ def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded
     for log in logs:
         for block in blocks:
             if block.emits(log):
-                fact = _decode_log(log, block)
+                try:
+                    fact = block.decode(log)
+                except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops
+                    fact = _unreadable(log, error)
                 if fact is not None:
                     decoded.append((block, log, fact))
                 break
     return decoded
 
 
-def _decode_log(log: RawLog, block: VenueBlock) -> Fact | None:
-    try:
-        return block.decode(log)
-    except MalformedLogError as error:
-        reason = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops
-        reason = f"{type(error).__name__}: {error}"
+def _unreadable(log: RawLog, error: Exception) -> Unreadable:
+    reason = str(error) if isinstance(error, MalformedLogError) else f"{type(error).__name__}: {error}"
     return Unreadable(address=log.address, log_index=log.log_index, reason=reason[:_LONGEST_REASON])

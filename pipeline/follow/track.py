@@ -10,10 +10,9 @@ from pipeline.book.inventory import Tracked
 from pipeline.errors import MalformedLogError
 from pipeline.follow.decode import Decoded
 from pipeline.follow.quarantine import quarantined
-from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Mined, Quarantine
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import Fact, Unreadable
+from pipeline.messages.facts import Unreadable
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
 from pipeline.venues.port import VenueBlock
@@ -53,11 +52,18 @@ def track(
     items: FailedItems,
     decoded: Iterable[Decoded],
 ) -> Tracked:
-    """Apply a block's facts and reads, then write the results."""
+    """Apply a block's facts and reads, then write the results; which items fail follows from the log alone."""
     for block, log, fact in decoded:
         item = block.item_of(log)
-        if not items.is_closed(item):
-            _apply(items, item, block, log, fact)
+        if items.is_closed(item):
+            continue
+        try:
+            # of every log: cheaper than `isinstance`, which looks at all its bases
+            if type(fact) is Unreadable:
+                raise MalformedLogError(fact.reason)  # noqa: TRY301 - handled like any other failure
+            block.apply(log, fact)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops
+            items.fail(item, f"{type(error).__name__}: {error}")
     for block in blocks:
         block.spread_failures()
     for block in blocks:
@@ -65,16 +71,6 @@ def track(
     _write_receipts(shard, event)
     _write_quarantine(shard, event, items)
     return Tracked(swaps=[swap for block in blocks for swap in block.swaps], quarantined=items.reasons)
-
-
-def _apply(items: FailedItems, item: str, block: VenueBlock, log: RawLog, fact: Fact) -> None:
-    """Apply facts so that one item's failure leaves the others alone; which items fail follows from the log alone."""
-    try:
-        if type(fact) is Unreadable:  # of every log: cheaper than `isinstance`, which looks at all its bases
-            raise MalformedLogError(fact.reason)  # noqa: TRY301 - handled like any other failure
-        block.apply(log, fact)
-    except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops
-        items.fail(item, f"{type(error).__name__}: {error}")
 
 
 def _write_receipts(shard: Shard, event: BlockSeen) -> None:

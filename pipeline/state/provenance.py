@@ -25,7 +25,8 @@ class Provenance:
         self._place = block.hash if block else str(offset)
         self._block_hash = block.hash if block else ""
         self._chain_id = chain_id
-        self._because_of = Cause(shard=shard, offset=offset, block=block)
+        self.because_of = Cause(shard=shard, offset=offset, block=block)
+        self.rules = rules.RULES
 
     def stamp(
         self, kind: str, subject: str, *, action: str = "", policy_version: str = ""
@@ -39,12 +40,16 @@ class Provenance:
         return self._fields(f"{kind}.{self._begins}.{digest}")
 
     def stamp_of_chain(self, kind: str, subject: str, place: int = 0) -> ProvenanceFields:
-        """Make the id, `kind.<digest>`, of an output that is the same on every shard that publishes it."""
+        """Make the id and the cause of an output that is the same on every shard that publishes it."""
+        return self._fields(self.id_of_chain(kind, subject, place))
+
+    def id_of_chain(self, kind: str, subject: str, place: int) -> str:
+        """Make the id alone, `kind.<digest>`, of such an output: for those of which a block has many."""
         digest = _digest(f"{self._chain_id}\n{subject}\n{self._block_hash}\n{place}")
-        return self._fields(f"{kind}.{digest}")
+        return f"{kind}.{digest}"
 
     def _fields(self, output_id: str) -> ProvenanceFields:
-        return {"id": output_id, "because_of": self._because_of, "rules": rules.RULES}
+        return {"id": output_id, "because_of": self.because_of, "rules": self.rules}
 
 
 def _digest(text: str) -> str:

@@ -81,7 +81,7 @@ def mark(kind: type[Message]) -> bytes:
 # ------------------------------------------------------------------ messages
 def encode(message: Message) -> bytes:
     """Write a message. Raises: OversizedError."""
-    return _bounded(wire_bytes(message), type(message).__name__)
+    return _bounded(wire_bytes(message), message)
 
 
 def decode_event(payload: bytes, *, where: str) -> AnyEvent:
@@ -166,7 +166,7 @@ def decode_process(payload: bytes, *, where: str) -> ProcessSeen:
 # ------------------------------------------------------------------ entries
 def encode_entry(value: Value) -> bytes:
     """Write an entry of a shard's state. Raises: OversizedError."""
-    return _bounded(wire_bytes(value), type(value).__name__)
+    return _bounded(wire_bytes(value), value)
 
 
 def decode_entry(key: str, payload: bytes) -> Value:
@@ -219,7 +219,9 @@ def _values(raw: Mapping[str, msgspec.Raw]) -> dict[str, Value | None]:
     return {name: None if value == NOTHING else decode_entry(name, value) for name, value in values.items()}
 
 
-def _bounded(payload: bytes, name: str) -> bytes:
+def _bounded(payload: bytes, value: object) -> bytes:
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise OversizedError(f"{name} of {len(payload)} bytes, a record takes {MAX_PAYLOAD_BYTES}")
+        raise OversizedError(
+            f"{type(value).__name__} of {len(payload)} bytes, a record takes {MAX_PAYLOAD_BYTES}"
+        )
     return payload

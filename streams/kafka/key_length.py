@@ -49,24 +49,24 @@ def _check(kind: Any, *, is_name: bool) -> Callable[[Any], bool]:
     info = inspect.type_info(kind)
     names: Names = {"LIMIT": _LIMIT, "UNSET": UNSET, "fits": _fits, "fits_free": _fits_free}
     if isinstance(info, inspect.StructType):
-        source = " and ".join(_of_fields(info, is_name, names))
+        source = " and ".join(_of_fields(info, names, is_name=is_name))
     else:
-        source = _of_value(info, "value", is_name, names)
+        source = _of_value(info, "value", names, is_name=is_name)
     exec(f"def check(value):\n    return {source or True}", names)  # noqa: S102 - made of the names in our own types alone
     check: Callable[[Any], bool] = names["check"]
     return check
 
 
-def _of_fields(info: inspect.StructType, is_name: bool, names: Names) -> Iterator[str]:
+def _of_fields(info: inspect.StructType, names: Names, *, is_name: bool) -> Iterator[str]:
     left_out = {each.name for each in msgspec.structs.fields(info.cls) if each.default is UNSET}
     for field in info.fields:
         at = f"value.{field.name}"
-        source = _of_value(field.type, at, is_name and field.name not in _FREE, names)
+        source = _of_value(field.type, at, names, is_name=is_name and field.name not in _FREE)
         if source:
             yield f"({at} is UNSET or {source})" if field.name in left_out else source
 
 
-def _of_value(info: inspect.Type, at: str, is_name: bool, names: Names) -> str:
+def _of_value(info: inspect.Type, at: str, names: Names, *, is_name: bool) -> str:
     """Return the source of what checks `at`, a value of a type; empty where nothing in it can be too long."""
     match info:
         case inspect.IntType():
@@ -78,20 +78,20 @@ def _of_value(info: inspect.Type, at: str, is_name: bool, names: Names) -> str:
             names[name] = _check(kind, is_name=is_name)
             return f"{name}({at})"
         case inspect.VarTupleType(item_type=item):
-            of_item = _of_value(item, "item", is_name, names)
+            of_item = _of_value(item, "item", names, is_name=is_name)
             return f"all([{of_item} for item in {at}])" if of_item else ""
         case inspect.UnionType(types=kinds):
             others = [each for each in kinds if not isinstance(each, inspect.NoneType)]
             if len(others) > 1:
-                return _by_type(at, is_name)
-            one = _of_value(others[0], at, is_name, names)
+                return _by_type(at, is_name=is_name)
+            one = _of_value(others[0], at, names, is_name=is_name)
             return f"({at} is None or {one})" if one else ""
         case inspect.AnyType():
-            return _by_type(at, is_name)
+            return _by_type(at, is_name=is_name)
     return ""
 
 
-def _by_type(at: str, is_name: bool) -> str:
+def _by_type(at: str, *, is_name: bool) -> str:
     return f"{'fits' if is_name else 'fits_free'}({at})"
 
 

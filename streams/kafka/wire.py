@@ -33,7 +33,8 @@ _encode = msgspec.json.Encoder().encode
 
 def wire_bytes(value: msgspec.Struct) -> bytes:
     """Write a struct as JSON without an integer. Raises: TypeError if a field does not hold its type."""
-    return _encode(_by_type(value))
+    kind: Any = type(value)
+    return _encode(_writer(kind)(value))
 
 
 def wire_form(value: msgspec.Struct) -> dict[str, Any]:

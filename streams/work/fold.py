@@ -1,7 +1,7 @@
 """Apply a record of a shard's log, and return the records for each topic."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pipeline import keys
@@ -28,7 +28,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.versions import TYPE_FIELD
 from pipeline.messages.views import Rewound, TradeSeen, ViewRemoved
 from pipeline.state.shard import Shard
-from pipeline.units import Offset, ShardId
+from pipeline.units import Offset, PoolId, ShardId
 from streams.kafka.codec import decode_event, encode
 from streams.kafka.forms import object_in
 from streams.kafka.topics import DEAD_LETTERS, DECISIONS, EVENTS, INTENTS, OUTPUTS, SWAPS, TopicRecord
@@ -79,7 +79,7 @@ def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord,
 
 
 def _written(shard: ShardId, outputs: Iterable[Output]) -> tuple[TopicRecord, ...]:
-    return tuple(record for output in outputs for record in _writer(type(output))(shard, output))
+    return tuple([record for output in outputs for record in _writer(type(output))(shard, output)])
 
 
 def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:
@@ -108,7 +108,13 @@ def _view(shard: ShardId, output: View) -> tuple[TopicRecord]:
 
 
 def _trade(shard: ShardId, output: TradeSeen) -> tuple[TopicRecord]:
-    return (TopicRecord(SWAPS.name, keys.pool(output.traded_at).encode(), encode(output), shard),)
+    return (TopicRecord(SWAPS.name, _key_of_pool(output.traded_at), encode(output), shard),)
+
+
+@lru_cache(maxsize=1_024)
+def _key_of_pool(pool: PoolId) -> bytes:
+    """Name a pool as a record's key: of every swap, and mostly of the same pools."""
+    return keys.pool(pool).encode()
 
 
 def _intent(shard: ShardId, output: SubmitTransaction) -> tuple[TopicRecord]:

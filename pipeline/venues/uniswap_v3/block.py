@@ -1,6 +1,6 @@
 """Apply a block's logs to pools and NFTs, exactly; nothing is written before the block's last log."""
 
-from typing import cast
+from typing import Any
 
 import msgspec
 
@@ -20,7 +20,6 @@ from pipeline.venues.uniswap_v3.forms.facts import (
     LiquidityIncreased,
     NftCollected,
     NftTransferred,
-    PoolFact,
     Swapped,
 )
 from pipeline.venues.uniswap_v3.live_pool import LivePool
@@ -66,9 +65,10 @@ class UniswapV3Block:
 
     def apply(self, log: RawLog, fact: Fact) -> None:
         """Move a pool or an NFT by one fact. Raises: PipelineError."""
+        if fact.address in self._pools:
+            self._apply_to_pool(log, fact)
+            return
         match fact:
-            case _ if fact.address in self._pools:
-                self._apply_to_pool(log, cast("PoolFact", fact))
             case NftTransferred():
                 self._transfer_nft(fact)
             case LiquidityIncreased() | LiquidityDecreased() | NftCollected():
@@ -77,11 +77,13 @@ class UniswapV3Block:
                 raise ImpossibleFactError(f"{type(fact).__name__} of the position manager")
 
     # -------------------------------------------------------------- pools
-    def _apply_to_pool(self, log: RawLog, fact: PoolFact) -> None:
-        live = self._live.get(fact.address) or live_pool(self._shard, fact.address)
+    def _apply_to_pool(self, log: RawLog, fact: Any) -> None:
+        live = self._live.get(fact.address)
         if live is None:
-            return  # not read yet: the read will contain it
-        self._live[fact.address] = live
+            live = live_pool(self._shard, fact.address)
+            if live is None:
+                return  # not read yet: the read will contain it
+            self._live[fact.address] = live
         live.apply(fact, self._now_s)
         if isinstance(fact, Swapped):
             self.swaps.append((log, fact))
@@ -121,12 +123,14 @@ class UniswapV3Block:
     def write(self, event: BlockSeen) -> None:
         """Write every pool and NFT that has not failed."""
         del event
+        failed = {address for address in self._live if self._items.failed(keys.pool(address))}
         for address in sorted(self._live):
-            if self._items.failed(keys.pool(address)):
+            if address in failed:
                 self._shard.drop_working_copies([keys.pool(address)])
             else:
                 store_pool(self._shard, self._live[address])
-        self.swaps = [each for each in self.swaps if not self._items.failed(keys.pool(each[1].address))]
+        if failed:
+            self.swaps = [each for each in self.swaps if each[1].address not in failed]
         for key, position in self._positions.items():
             if not self._items.failed(key) and not self._pool_failed(key, position):
                 self._shard.tables.put(key, position)

@@ -98,7 +98,7 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
 
     def may_depart(self, event: BlockSeen) -> bool:
         """Return whether the position manager says anything in a block."""
-        return any(log.address == self.deployment.manager for log in event.logs)
+        return self.deployment.emits_any(event.logs)
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
         """Return who has an NFT now that a book had before a block."""
@@ -126,7 +126,9 @@ def _published_at(at: UniswapV3Deployment, books: Iterable[Policy]) -> Mapping[P
 
 def _show_swap(log: RawLog, swap: Swapped, now: Provenance) -> SwapSeen:
     return SwapSeen(
-        **now.stamp_of_chain("swap", swap.address, log.log_index),
+        id=now.id_of_chain("swap", swap.address, log.log_index),
+        because_of=now.because_of,
+        rules=now.rules,
         pool=swap.address,
         log_index=log.log_index,
         transaction_hash=log.transaction_hash,

@@ -115,7 +115,7 @@ class UniswapV3(NothingPerBlock):
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
         """Return each NFT that came with this block in a transaction of somebody else."""
-        if any(log.address == self._at.manager for log in event.logs):
+        if self._at.emits_any(event.logs):
             yield from tell_gifts(shard, event, self._at.manager, now)
 
     def pool_item(self, pool: PoolId) -> str:
