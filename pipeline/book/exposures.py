@@ -14,7 +14,7 @@ ExposureKind = Literal["wallet", "native", "principal", "fees", "collateral", "d
 supplied to a lending market, or stands against a short; what is owed to one, or short, which is negative."""
 
 
-class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+class Exposure(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A signed amount of one token, of one kind."""
 
     token: Address
@@ -32,7 +32,7 @@ class LiquidityRange(msgspec.Struct, frozen=True, kw_only=True):
     liquidity: Liquidity
 
 
-class HeldItem(msgspec.Struct, frozen=True, kw_only=True):
+class HeldItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An item that a book has at a venue: a position, or a balance."""
 
     item: str

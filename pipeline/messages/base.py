@@ -1,4 +1,7 @@
-"""The fields that every message has, and the values that several of them carry."""
+"""The fields that every message has, and the values that several of them carry.
+
+A frozen value is part of no cycle, so the collector of garbage is not given what there is much of (`gc=False`).
+"""
 
 from typing import ClassVar
 
@@ -7,11 +10,11 @@ import msgspec
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, Offset, RawAmount, Seconds, ShardId, Wei
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
+class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", omit_defaults=False):
     """A frozen value with a type; from its second form on the type's tag ends with a version: see `versions`."""
 
 
-class BlockRef(msgspec.Struct, frozen=True, kw_only=True):
+class BlockRef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which block. Two blocks of one height differ by hash."""
 
     number: BlockNumber
@@ -20,7 +23,7 @@ class BlockRef(msgspec.Struct, frozen=True, kw_only=True):
     timestamp_s: Seconds
 
 
-class RawLog(msgspec.Struct, frozen=True, kw_only=True):
+class RawLog(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A log as the node gave it: hex, lower case."""
 
     address: Address
@@ -31,7 +34,7 @@ class RawLog(msgspec.Struct, frozen=True, kw_only=True):
     transaction_index: int
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What became of a transaction of one of the books' owners or signers."""
 
     transaction_hash: Hash
@@ -43,7 +46,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     effective_gas_price_wei: Wei
 
 
-class TokenAmount(msgspec.Struct, frozen=True, kw_only=True):
+class TokenAmount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A raw amount of a token."""
 
     token: Address | None
@@ -51,7 +54,7 @@ class TokenAmount(msgspec.Struct, frozen=True, kw_only=True):
     amount: RawAmount
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True):
+class Price(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Raw units of one token for a raw unit of another: an exact ratio, not reduced."""
 
     numerator: int
@@ -77,7 +80,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
+class Cause(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The record of `events.v1` that an output follows from, and the block at which it stood."""
 
     shard: ShardId
@@ -105,5 +108,5 @@ class View(Output, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One remembered value."""

@@ -8,7 +8,7 @@ import msgspec
 from pipeline.units import Address, LogIndex
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One decoded log. `address` emitted it."""
 
     address: Address

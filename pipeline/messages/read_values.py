@@ -5,7 +5,7 @@ import msgspec
 from pipeline.units import Address, RawAmount, Seconds, Wei
 
 
-class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balance"):
+class NativeBalance(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="native_balance"):
     """The answer of a fixed read at the block's hash: no log tells it."""
 
     account: Address
@@ -33,7 +33,7 @@ class UptimeRead(msgspec.Struct, frozen=True, kw_only=True, tag="uptime"):
     """Since when that is so."""
 
 
-class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
+class AllowanceRead(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="allowance"):
     """What a spender may still take of an owner's token: transfers lower it without a word."""
 
     owner: Address

@@ -68,7 +68,7 @@ class Rewound(Output, frozen=True, kw_only=True, tag=True):
     to: BlockRef
 
 
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
+class Holding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Where a book's amount of one token lies. Raw units."""
 
     token: Address
@@ -83,7 +83,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """Owed to lending markets, or short, below 0; left out where there is none."""
 
 
-class TokenShare(msgspec.Struct, frozen=True, kw_only=True):
+class TokenShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a book has of one token that has a price."""
 
     token: Address
