@@ -38,6 +38,14 @@ def _books_of(tables: Tables, key: str) -> Iterable[BookId] | None:
     return None
 
 
+def books_of_item(tables: Tables, key: str) -> Iterable[BookId] | None:
+    """Name the books of whoever has, or has had, the item that an entry belongs to; None where its venue does not tell: then it may be any."""
+    for venue in venues(tables):
+        if venue.item_of_entry(key) is not None:
+            return venue.books_of(tables, key)
+    return None
+
+
 def books_beside(books: Sequence[Policy], changed: Iterable[Policy]) -> list[Policy]:
     """List the books that have an owner in common with any of these, and so maybe an item."""
     owners = {policy.owner for policy in changed}

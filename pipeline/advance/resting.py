@@ -4,12 +4,14 @@ A book that is looked at all the same would be refused as before, say nothing an
 a rest, as after a restart it does not, changes no output and no entry.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
+from pipeline.advance.concerned_books import books_of_item
 from pipeline.book.inventory import Stock
 from pipeline.book.sequencer import chain_looked_at_again_s
 from pipeline.book.span import PoolSpan
@@ -23,7 +25,7 @@ from pipeline.state.book_effects import effects_of
 from pipeline.state.policies import policies
 from pipeline.state.resting_books import RestEnd
 from pipeline.state.shard import Shard
-from pipeline.units import PoolId
+from pipeline.units import BookId, PoolId
 from pipeline.venues.registry import pool_item, venues, venues_of
 
 _OF_EVERY_BOOK = sorted(keys.families(keys.pause, keys.route, keys.resumed, keys.quarantine, keys.checked))
@@ -41,13 +43,34 @@ def wake_books(shard: Shard, block: BlockRef | None = None) -> AbstractSet[str]:
     if not rests.any_rests:
         return written.keys()
     if written:
-        rests.note_writes({name for place in written.values() for name in place.names})
+        _note_writes(shard, written)
         for venue in venues(tables):
             rests.note_measures(dict(venue.measures(tables, written.keys())))
     if block is not None:
         at_s = block.timestamp_s
         rests.note_measures({_TIME: at_s, _TIME_BACK: -at_s, _NUMBER: block.number})
     return written.keys()
+
+
+def _note_writes(shard: Shard, written: Mapping[str, keys.Place]) -> None:
+    """End the rest of each book that watches what was written; of an item whose venue tells whose it is, of its books alone."""
+    rests = shard.rests
+    watched = rests.watched_of({name for place in written.values() for name in place.names})
+    if not watched:
+        return
+    shared, own = set[str](), defaultdict[BookId, set[str]](set)
+    for key, place in written.items():
+        names = watched & set(place.names)
+        if not names:
+            continue
+        books = None if key in names else books_of_item(shard.tables, key)
+        if books is None:
+            shared |= names
+        for book in books or ():
+            own[book] |= names
+    for book, names in own.items():
+        rests.note_writes_of(book, names | shared)
+    rests.note_writes(shared)
 
 
 def note_rest(context: BookContext, stock: Stock | None) -> None:

@@ -82,11 +82,19 @@ class Rests:
                 heap[:] = [alarm for alarm in heap if self._is_present(alarm[2], alarm[1])]
                 heapify(heap)
 
+    def watched_of(self, names: AbstractSet[str]) -> AbstractSet[str]:
+        """Return which of these names any book watches."""
+        return names & self._watchers.keys()
+
     def note_writes(self, names: AbstractSet[str]) -> None:
         """End the rest of each book that watches one of these names."""
-        watched = names & self._watchers.keys()
+        watched = self.watched_of(names)
         for name in watched:
             self._wake(self._watchers[name], watched)
+
+    def note_writes_of(self, book: BookId, names: AbstractSet[str]) -> None:
+        """End the rest of one book, because of writes that concern no other that watches these names."""
+        self._wake((book,), names)
 
     def note_measures(self, measures: Mapping[str, int]) -> None:
         """End the rest of each book whose bounds these measures have reached."""

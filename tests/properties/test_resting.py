@@ -12,7 +12,7 @@ from depth import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from quiet_stories import BANDS, CHAIN, TOLD, tell
+from quiet_stories import BANDS, BETA, CHAIN, TOLD, tell
 from uptime import DOWN, FEED, UP, answer, by_the_sequencer
 
 from pipeline.advance import block
@@ -161,6 +161,41 @@ def test_a_quiet_book_rests_until_it_is_due():
     compare(watcher)
     assert RESTED["blocks of books"] - RESTED["looked at"] > 20
     assert RESTED["looked at"] >= 6, "a refusal is said again every five blocks"
+
+
+@pytest.mark.parametrize(("owner", "wakes"), [(OWNER, "alpha"), (STRANGER, "beta")])
+def test_what_an_nft_pays_or_gives_up_ends_the_rest_of_its_owners_book_alone(owner: str, wakes: str):
+    chain = replace(CHAIN, report_every_blocks=1_000)
+    watcher = started(7, policy(chain=chain, strategy=BANDS[2]))
+    watcher.coins_change = False
+    watcher.set_policy(policy(**{**BETA, "chain": chain, "strategy": BANDS[2]}))
+    watcher.read_wanted()
+    shard, looked_at = Shard(0), Counter[str]()
+
+    def counted(context: Any, tracked: Any) -> Any:
+        looked_at[context.policy.book] += 1
+        return judge_book(context, tracked)
+
+    for _ in range(12):
+        watcher.block(0)
+    drive(shard, watcher.log)
+    assert {policy.book for policy in policies(shard.tables)} == {"alpha", "beta"}
+    assert not shard.rests.awake()
+    begin = shard.cursor + 1
+    token_id = next(
+        number for number, nft in watcher.chain.nfts.items() if nft.owner == owner and nft.liquidity
+    )
+    watcher.chain.mine(0)
+    watcher.chain.decrease(token_id, watcher.chain.nfts[token_id].liquidity // 10**6)
+    watcher.tell()
+    watcher.chain.mine(0)
+    watcher.chain.collect(token_id)
+    watcher.tell()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(block, "judge_book", counted)
+        drive(shard, watcher.log[begin:])
+    assert looked_at.keys() == {wakes}
+    compare(watcher)
 
 
 def test_liquidity_out_of_range_is_noticed_by_the_clock_alone():
