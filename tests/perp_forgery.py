@@ -9,6 +9,7 @@ from hedged_play import DOLLAR, ETHER
 from worlds.toy_perp.chain import PerpContract
 from worlds.toy_perp.half import MARKET
 from worlds.toy_perp.rules import ONE
+from worlds.toy_perp.signer import PerpFields
 
 from pipeline.messages.transactions import Call
 from pipeline.units import Address
@@ -21,6 +22,13 @@ _LISTED = {
     for called in ("deposit(uint256)", "withdraw(uint256)", "request(int256,uint256)")
 }
 _UNLISTED = ("execute(address)", "liquidate(address)", "lose(address)", "setPrice(uint256)")
+LARGEST_SIZE = 40 * ETHER
+WITHIN_BPS, LEAST_EQUITY_BPS = (
+    PerpFields.model_fields[name].default for name in ("within_bps", "least_equity_bps")
+)
+"""What the signer's file allows: how large a short may be, how far an order's price may be off, and what must be left of the short."""
+_DEARER = 0.04
+"""How much the base may become dearer from a signature to its block, or to that of the order's execution."""
 _PRICE_SLACK = 0.03
 """How far this judge's price may lie from that of the signer's references."""
 
@@ -48,7 +56,7 @@ def _call(perp: PerpContract, data: str) -> Call:
     return Call(to=Address(perp.at), data=data, gas_limit=300_000)
 
 
-def faults_of_call(data: bytes, price: int, within_bps: int) -> Iterator[str]:
+def faults_of_call(data: bytes, price: int) -> Iterator[str]:
     """Name what a call of the future has that no file allows: another function, other bytes, or an order at a bad price."""
     found = next((each for each in _LISTED.values() if each.selector == data[:4]), None)
     if found is None:
@@ -63,6 +71,20 @@ def faults_of_call(data: bytes, price: int, within_bps: int) -> Iterator[str]:
         yield f"{found.name} has other bytes than its arguments"
     if found.name == "request":
         change, limit = arguments
-        most = within_bps / 10_000 + _PRICE_SLACK
+        most = WITHIN_BPS / 10_000 + _PRICE_SLACK
         if limit < price * (1 - most) if change > 0 else limit > price * (1 + most):
             yield f"an order of {change} at {limit / ONE:.3g}, where the price is {price / ONE:.3g}"
+
+
+def faults_of_short(was: tuple[int, int, int], now: tuple[int, int, int]) -> Iterator[str]:
+    """Name what a short has become at a block's end that no file allows, unless the price alone did it. Each is size, collateral and equity."""
+    size, collateral, equity = now
+    if size > max(LARGEST_SIZE, was[0]):
+        yield f"a short of {size}, beyond the signer's file"
+    if not size:
+        return
+    price = (collateral - equity) / size
+    least = (LEAST_EQUITY_BPS / 10_000 - _DEARER) / (1 + _DEARER)
+    before = (was[1] - was[0] * price) / (was[0] * price) if was[0] else 1
+    if equity / (size * price) < min(least, before * 0.999):
+        yield f"a short of {size} of which {equity} is left, beyond the signer's file"

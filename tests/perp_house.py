@@ -18,15 +18,13 @@ import forked
 from chaos_sender.house import House
 from chaos_sender.setting import BOOK, RerangedBook
 from chaos_sender.staff import Staff
-from hedged_play import ETHER, POOL, endow
-from perp_forgery import faults_of_call, forged_call
+from hedged_play import POOL, endow
+from perp_forgery import LARGEST_SIZE, faults_of_call, faults_of_short, forged_call
 from worlds.toy_perp.chain import NAME, deploy_perp
 from worlds.toy_perp.half import KIND, MARKET
 from worlds.toy_perp.keeper import Keeper
-from worlds.toy_perp.signer import PerpFields
 
 from pipeline import keys
-from pipeline.book.inventory import WHOLE_BPS
 from pipeline.decide.hedging import position_of
 from pipeline.hedge.port import HedgePosition
 from pipeline.messages.orders import Order
@@ -44,13 +42,6 @@ from streams.devnet.world import World
 CALM = FlowSettings(price=PriceSettings(volatility_bps=2, jump_chance_bps=0, jump_bps=0))
 STALL_BLOCKS = 5
 """Blocks of 12 s within `stall_after`."""
-LARGEST_SIZE = 40 * ETHER
-WITHIN_BPS, LEAST_EQUITY_BPS = (
-    PerpFields.model_fields[name].default for name in ("within_bps", "least_equity_bps")
-)
-"""What the signer's file allows a short to be, how far an order's price may be off, and what must be left of the short."""
-_MOVED = 0.98
-"""What an equity may have become by price and funding alone, from a signature to a later block."""
 _COMMAND_S = 180.0
 _ENTRY = Path(__file__).parent / "worlds/toy_perp/entry.py"
 _PORTFOLIO = Template("""\
@@ -140,15 +131,12 @@ class PerpBook(RerangedBook):
     def faults_of_call(self, to: str, data: bytes) -> list[str] | None:
         if to != self.perp.at:
             return None
-        return [*faults_of_call(data, ask(self.chain, to, MARKET)[0], WITHIN_BPS)]
+        return [*faults_of_call(data, ask(self.chain, to, MARKET)[0])]
 
     def faults_of_block(self, chain: Chain, block: int) -> list[str]:
-        """Name what a short is at the end of a block that the signer's file does not allow."""
-        size, collateral, equity = self.perp.truth(chain, self.owner, block=block)
-        least = (collateral - equity) * LEAST_EQUITY_BPS * _MOVED
-        if size > LARGEST_SIZE or equity * WHOLE_BPS < least:
-            return [f"a short of {size} of which {equity} is left, beyond the signer's file"]
-        return []
+        """Name what a block with the owner's orders or margin in it has made of the short that the signer's file does not allow."""
+        was, now = (self.perp.truth(chain, self.owner, block=each) for each in (block - 1, block))
+        return [*faults_of_short(was, now)]
 
 
 class PerpHouse(House):
