@@ -35,7 +35,9 @@ async def dies(house: House, process: Process) -> None:
 
 
 async def is_reorged(house: House) -> None:
-    await house.on_chain(house.chain.reorg, house.dice.randint(1, _MOST_DEPTH))
+    depth = house.dice.randint(1, _MOST_DEPTH)
+    house.verdicts[f"reorgs {depth:2} deep"] += 1
+    await house.on_chain(house.chain.reorg, depth)
 
 
 BLOWS: Mapping[str, Blow] = {

@@ -51,6 +51,20 @@ def test_a_position(derived, vectors, name):
     assert same(at.base * at.price / at.value, expected["base_value_share"])
 
 
+def test_a_hedged_position_through_a_jump_in_one_block(derived, vectors):
+    """What is lost of a range whose whole delta was hedged, past its edge too, where delta and gamma tell too much."""
+    given, expected = (
+        numbers(vectors["one_block_gap"], "inputs"),
+        numbers(vectors["one_block_gap"], "outputs"),
+    )
+    curve = a_range(derived, given)
+    before, after = curve.at(given["P"]), curve.at(given["P"] * (1 + given["J"]))
+    move = after.price - before.price
+    assert same(after.value - before.value, expected["unhedged"])
+    assert same(after.value - before.value - before.delta * move, expected["hedged"])
+    assert same(before.gamma * move**2 / 2, expected["delta_gamma"])
+
+
 def test_the_other_token_as_the_base(derived, vectors):
     vector = vectors["v3_orientation_flip"]
     given, expected = numbers(vector, "inputs"), numbers(vector, "outputs")

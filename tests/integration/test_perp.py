@@ -367,25 +367,27 @@ def test_funding_has_the_sign_that_it_is_said_to_have(chain: Chain, world: World
         before = after
 
 
+def judged(desk: PerpDesk, data: str) -> object:
+    """Have the signer judge other bytes in the place of the order that was made."""
+    (order,) = (each for each in desk.done if each.step == "increase")
+    head = desk.shard.tables.head
+    forged = replace(
+        order,
+        call=replace(order.call, data=data),
+        made_at=head,
+        deadline_s=Seconds(head.timestamp_s + 300),
+        minimums=(),
+        after=None,
+    )
+    return desk._run(lambda node: desk._judge(node, forged, ()))
+
+
 def test_the_signer_lets_no_forged_order_pass(chain: Chain, world: World, cache: Path) -> None:
     desk = PerpDesk(chain, world, cache)
     desk.settle(10)
-    (order,) = (each for each in desk.done if each.step == "increase")
-    head, price = desk.shard.tables.head, price_of(3_000)
-
-    def judged(data: str) -> object:
-        forged = replace(
-            order,
-            call=replace(order.call, data=data),
-            made_at=head,
-            deadline_s=Seconds(head.timestamp_s + 300),
-            minimums=(),
-            after=None,
-        )
-        return desk._run(lambda node: desk._judge(node, forged, ()))
-
-    assert not isinstance(judged(REQUEST.calldata(STEP, price)), Refusal), "a good one passes"
-    assert not isinstance(judged(WITHDRAW.calldata(10 * DOLLAR)), Refusal)
+    price = price_of(3_000)
+    assert not isinstance(judged(desk, REQUEST.calldata(STEP, price)), Refusal), "a good one passes"
+    assert not isinstance(judged(desk, WITHDRAW.calldata(10 * DOLLAR)), Refusal)
     for data, reason, says in (
         (REQUEST.calldata(30 * ETHER, price), "limits", "a short of"),
         (REQUEST.calldata(STEP, price * 90 // 100), "market", "too far from the references"),
@@ -396,6 +398,19 @@ def test_the_signer_lets_no_forged_order_pass(chain: Chain, world: World, cache:
         (DEPOSIT.calldata(10) + "00", "malformed", "deposit"),
         (desk.perp.execute(desk.owner).data, "limits", "not on the list"),
     ):
-        refusal = judged(data)
+        refusal = judged(desk, data)
         assert isinstance(refusal, Refusal), data
         assert (refusal.reason, says in str(refusal)) == (reason, True), str(refusal)
+
+
+def test_the_signer_counts_an_order_that_waits_where_margin_is_withdrawn(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    """Once it is executed there must be as much behind it as if it had been executed before."""
+    desk = PerpDesk(chain, world, cache)
+    desk.settle(10)
+    assert not isinstance(judged(desk, WITHDRAW.calldata(4_000 * DOLLAR)), Refusal)
+    desk.block(replace(desk.perp.execute(desk.owner), sender=desk.owner, data=REQUEST.calldata(8 * ETHER, 0)))
+    order = desk.perp.order_of(chain, desk.owner)
+    refusal = judged(desk, WITHDRAW.calldata(4_000 * DOLLAR))
+    assert (order, isinstance(refusal, Refusal), "would secure" in str(refusal)) == (2, True, True), refusal

@@ -115,7 +115,7 @@ class PerpAppraiser:
             return Cost(notional=RawAmount(ceil(abs(quote) * price)))
         if call.function == "request":
             return await self._order(call, after, worth_after, judged.head)
-        await self._secured(_read(_ACCOUNT, after)[0], _equity(worth_after), judged.head)
+        await self._secured(_largest(after), _equity(worth_after), judged.head)
         return Cost(loss=RawAmount(ceil(max(gone, 0) * price)), notional=RawAmount(ceil(abs(quote) * price)))
 
     async def _order(self, call: KnownCall, account: bytes, worth: bytes, head: BlockRef) -> Cost:
@@ -147,6 +147,12 @@ class PerpAppraiser:
         """Price nothing: its price is whatever it was told last."""
         del token, head
         return ()
+
+
+def _largest(account: bytes) -> int:
+    """Tell the size that an account has once an order that may still be executed is."""
+    size, _, _, _, _, change, *_ = _read(_ACCOUNT, account)
+    return int(size + max(change, 0))
 
 
 def _equity(answer: bytes) -> int:
