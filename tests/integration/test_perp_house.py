@@ -7,9 +7,11 @@ import pytest
 from chaos_sender.faults import judge
 from chaos_sender.orders import ORDERS, RATIOS, wanted
 from chaos_sender.points import PROCESSES
+from chaos_sender.setting import BOOK
+from hedged_play import ETHER
 from msgspec.structs import replace
 from perp_desk import know_perps
-from perp_house import BOOK, ETHER, STALL_BLOCKS, PerpHouse, opened
+from perp_house import STALL_BLOCKS, PerpHouse, opened
 
 from pipeline.messages.dry_run import OrderAwaited
 from pipeline.messages.effects import DryRuns
