@@ -108,7 +108,7 @@ def _make(
         course = actions.reconsider(shard, policy, goal, market, stock, phase=phase)
         goal = course.goal if course.why else goal
         drafts = () if course.skips else actions.draft(shard, policy, goal, market, stock, phase=phase)
-        drafts = (*drafts, *_behind(context, plan, phase, drafts, goal=goal, market=market))
+        drafts = _with_behind(context, plan, phase, drafts, goal=goal, market=market, stock=stock)
     except SwapLimitedError as error:
         limited = GuardRefusal(reason="swap_limited", detail=str(error))
         asked = _question(context, plan.notional_quote, stock, market, (), goal=goal, foreseen=foreseen)
@@ -167,18 +167,36 @@ def _judge(
     )
 
 
-def _behind(
-    context: BookContext, plan: Plan, phase: Phase, drafts: tuple[Draft, ...], *, goal: Goal, market: Market
+def _with_behind(
+    context: BookContext,
+    plan: Plan,
+    phase: Phase,
+    drafts: tuple[Draft, ...],
+    *,
+    goal: Goal,
+    market: Market,
+    stock: Stock,
 ) -> tuple[Draft, ...]:
-    """Let the next phase go out with this one, so that both may be mined in one block, where nobody must be allowed anything for it.
+    """Let the phases that follow go out with a phase as far as they may, so that all may be mined in one block."""
+    actions, made = context.actions, drafts
+    while made:
+        next_phase = _next_behind(context, plan, phase)
+        if next_phase is None:
+            break
+        behind = actions.draft_behind(context.shard, context.policy, goal, market, stock, first=made)
+        if not behind or (failure_of(plan, phase) and any(each.step == APPROVE for each in behind)):
+            break
+        made, phase = (*made, *behind), next_phase
+    return made
 
-    Not one that came to nothing twice for the same reason.
-    """
-    next_phase = context.actions.behind.get(phase)
-    if next_phase is None or len(drafts) != 1 or fails_alike(plan, next_phase):
-        return ()
-    behind = context.actions.draft_behind(context.shard, context.policy, goal, market, drafts[0])
-    return behind if len(behind) == 1 else ()
+
+def _next_behind(context: BookContext, plan: Plan, phase: Phase) -> Phase | None:
+    """Find the phase that may go out with one: the plan's next, but not one that came to nothing twice for the same reason."""
+    behind = context.actions.behind.get(phase)
+    following = [each for each in plan.names[plan.names.index(phase) + 1 :] if each not in plan.given_up]
+    if behind is None or behind != next(iter(following), None) or fails_alike(plan, behind):
+        return None
+    return behind
 
 
 def _missed(context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:

@@ -72,7 +72,7 @@ class VenueActions(Protocol):
     in_part: frozenset[Phase]
     """Phases that may be made in part, once waiting has cost as much as making them twice."""
     behind: Mapping[Phase, Phase]
-    """Which phase may go out together with an earlier one, so that both may be mined in one block."""
+    """By phase, which one may go out together with it, so that both may be mined in one block, where it is the plan's next."""
 
     trades: VenueTrades | None
     """How a hedge trades there; None where none can."""
@@ -130,9 +130,16 @@ class VenueActions(Protocol):
         """Make a phase's transactions from the state as it is; none where there is nothing to do."""
 
     def draft_behind(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+        self,
+        shard: Shard,
+        policy: Policy,
+        goal: Goal,
+        market: Market,
+        stock: Stock,
+        *,
+        first: tuple[Draft, ...],
     ) -> tuple[Draft, ...]:
-        """Make the phase that goes out behind an earlier one's only transaction; none where that is not wanted."""
+        """Make the phase that goes out behind earlier ones' transactions, each with that phase; none where it would do harm without them."""
 
     def trade_cost(self, question: Question) -> TradeCost:
         """Return what the trades of the whole plan cost, where one is foreseen, else those of the drafts."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from pipeline.act.allowances import Grant, take_back
 from pipeline.act.drafts import Course, Draft
 from pipeline.act.foresight import Foreseen, Market, TradeCost
@@ -20,6 +22,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, Wei
 from pipeline.venues.acting import MissesNoFees, VenueActions, VenueFreeing, VenueTrades
 from pipeline.venues.hedging.aim import aim_of
+from pipeline.venues.hedging.behind import BEHIND, is_harmless_alone, size_behind
 from pipeline.venues.hedging.compensation import compensates_after_s, is_left_open, took_back
 from pipeline.venues.hedging.emergency import move_at_once
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
@@ -36,14 +39,14 @@ from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
 from pipeline.venues.hedging.hedge_view import show_hedge
 from pipeline.venues.hedging.joint import change_of, find_joint, stock_after
 from pipeline.venues.hedging.phase_sizes import size_phase
-from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
+from pipeline.venues.hedging.sizes import HedgePlaces, Sized, Sizing
 
 
 class HedgeActions(MissesNoFees):
     """The hedge of a book. Its venue has the position, `trading` the pool in which base is sold and bought."""
 
     in_part: frozenset[Phase] = frozenset()
-    behind: Mapping[Phase, Phase] = {}
+    behind: Mapping[Phase, Phase] = BEHIND
     trades: VenueTrades | None = None
     freeing: VenueFreeing | None = None
     least_gas_limit: int = 0
@@ -180,6 +183,11 @@ class HedgeActions(MissesNoFees):
             return take_back(shard, policy, self.grants(shard, policy))
         terms = terms_of(goal)
         sized = size_phase(self._sizing(shard, policy, market, stock, terms), phase, terms)
+        return self._draft(shard, policy, market, phase, sized)
+
+    def _draft(
+        self, shard: Shard, policy: Policy, market: Market, phase: Phase, sized: Sized
+    ) -> tuple[Draft, ...]:
         if not sized.amount:
             return ()
         if sized.trade is not None:
@@ -190,11 +198,24 @@ class HedgeActions(MissesNoFees):
         return self._venue.draft(shard, policy, phase, sized.amount, everything=sized.everything)
 
     def draft_behind(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+        self,
+        shard: Shard,
+        policy: Policy,
+        goal: Goal,
+        market: Market,
+        stock: Stock,
+        *,
+        first: tuple[Draft, ...],
     ) -> tuple[Draft, ...]:
-        """Make nothing: each phase is sized by what the one before has brought."""
-        del shard, policy, goal, market, first
-        return ()
+        """Make a borrowing with its supply, a sale with its borrowing, a repayment with its purchase, what is supplied at once with what is repaid; each with its approvals."""
+        terms = terms_of(goal)
+        sizing = self._sizing(shard, policy, market, stock, terms)
+        phase, sized = size_behind(sizing, terms, first)
+        usable = sizing.wallet.base
+        if not is_harmless_alone(self._venue, shard, policy, phase, amount=sized.amount, usable_base=usable):
+            return ()
+        made = self._draft(shard, policy, market, phase, sized)
+        return tuple(replace(each, phase=phase) for each in made)
 
     def trade_cost(self, question: Question) -> TradeCost:
         """Return what the sale or the purchase costs."""

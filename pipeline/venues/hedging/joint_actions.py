@@ -163,10 +163,17 @@ class JointActions:
         return self._venue.draft(shard, policy, phase, amount, everything=False)
 
     def draft_behind(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+        self,
+        shard: Shard,
+        policy: Policy,
+        goal: Goal,
+        market: Market,
+        stock: Stock,
+        *,
+        first: tuple[Draft, ...],
     ) -> tuple[Draft, ...]:
         """Make the range's."""
-        return self._ranges.draft_behind(shard, policy, _range(goal), market, first)
+        return self._ranges.draft_behind(shard, policy, _range(goal), market, stock, first=first)
 
     def trade_cost(self, question: Question) -> TradeCost:
         """Return what the range's trade costs."""

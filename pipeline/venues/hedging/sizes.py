@@ -72,17 +72,17 @@ class Sizing:
         """Take phases as done; of trades only purchases, of orders only what takes off the size."""
         moved = {name: done[name].amount if name in done else 0 for name in get_args(HedgePhase)}
         repaid, taken_off = (min(moved[name], self.held.size) for name in ("repay", "decrease"))
-        added = moved["supply"] + moved["deposit"]
+        added, borrowed = moved["supply"] + moved["deposit"], moved["borrow"]
         bought, paid = _exchanged(done.values())
         freed_base, freed_quote = _freed(done.values())
         then = copy(self)
         then.net = self.net + bought + taken_off
         then.wallet = self.wallet.changed(
-            base=bought + freed_base - repaid,
+            base=bought + borrowed + freed_base - repaid,
             quote=freed_quote - paid,
             collateral=moved["withdraw"] - added,
         )
-        change = HedgeChange(size=-repaid - taken_off, collateral=added - moved["withdraw"])
+        change = HedgeChange(size=borrowed - repaid - taken_off, collateral=added - moved["withdraw"])
         then.held = HedgePosition(
             size=RawAmount(self.held.size + change.size),
             collateral=RawAmount(self.held.collateral + change.collateral),

@@ -334,12 +334,28 @@ RESERVES = tuple(
 
 
 class LendingSigner(ToySigner):
-    """Acts at the market, too."""
+    """Acts at the market, too. What goes behind a transaction that fails reverts where the chain would let it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.behind_failed: set[str] = set()
+        """Digests of what failed in the block at hand, and of all that went behind it."""
+        self._block = 0
+        self.ends_behind: list[tuple[str, bool]] = []
+        """Of what went behind a failure, each step, and whether it succeeded."""
 
     def execute(self, chain: ToyChain, intent: SubmitTransaction, *, succeeds: bool = True) -> Receipt:
+        assert isinstance(chain, LendingChain)
+        if self._block != chain.head.number:
+            self._block, self.behind_failed = chain.head.number, set()
+        is_behind = intent.after in self.behind_failed
+        if not succeeds or is_behind:
+            self.behind_failed.add(intent.digest)
+            succeeds = succeeds and not self._reverts(chain, intent)
+        if is_behind:
+            self.ends_behind.append((intent.step, succeeds))
         if intent.call.to != LENDING:
             return super().execute(chain, intent, succeeds=succeeds)
-        assert isinstance(chain, LendingChain)
         if succeeds:
             chain.transaction = "0x" + intent.digest.rjust(64, "0")
             self._call(chain, intent)
@@ -354,6 +370,16 @@ class LendingSigner(ToySigner):
             gas_used=200_000,
             effective_gas_price_wei=Wei(10**9),
         )
+
+    def _reverts(self, chain: LendingChain, intent: SubmitTransaction) -> bool:
+        """Tell whether a borrowing has too little behind it, or more is to be paid than the wallet has."""
+        if intent.step == "borrow":
+            _, asset, amount, _ = read_call(intent.call.data)
+            chain.debt[asset] += amount
+            data = chain.data()
+            chain.debt[asset] -= amount
+            return data.debt_base > data.collateral_base * data.ltv_bps // 10_000
+        return any(chain.balances[OWNER, each.token] < -each.delta for each in intent.minimums)
 
     def _call(self, chain: LendingChain, intent: SubmitTransaction) -> None:
         name, asset, amount, account = read_call(intent.call.data)

@@ -172,9 +172,16 @@ class ToyActions(MissesNoFees):
         return (*allowed, trade)
 
     def draft_behind(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+        self,
+        shard: Shard,
+        policy: Policy,
+        goal: Goal,
+        market: Market,
+        stock: Stock,
+        *,
+        first: tuple[Draft, ...],
     ) -> tuple[Draft, ...]:
-        del shard, policy, goal, market, first
+        del shard, policy, goal, market, stock, first
         return ()
 
     def trade_cost(self, question: Question) -> TradeCost:

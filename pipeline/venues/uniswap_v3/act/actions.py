@@ -134,10 +134,21 @@ class UniswapV3Actions:
         return draft(phase, shard, policy, range_of(goal), market_of(market))
 
     def draft_behind(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+        self,
+        shard: Shard,
+        policy: Policy,
+        goal: Goal,
+        market: Market,
+        stock: Stock,
+        *,
+        first: tuple[Draft, ...],
     ) -> tuple[Draft, ...]:
-        """Make the mint that goes out with its swap."""
-        return draft_mint_behind(shard, policy, range_of(goal), market_of(market), first)
+        """Make the mint that goes out with its swap, where nobody must be allowed anything for either."""
+        del stock
+        if len(first) != 1:
+            return ()
+        made = draft_mint_behind(shard, policy, range_of(goal), market_of(market), first[0])
+        return made if len(made) == 1 else ()
 
     def trade_cost(self, question: Question) -> TradeCost:
         """Return what the swaps cost: fee, impact, and the way back of the price."""

@@ -1,0 +1,77 @@
+"""Whichever leg of a hedge's step fails, what went behind it in the same block does no harm, and the target is reached all the same."""
+
+import copy
+import random
+from collections import Counter
+from functools import cache
+from itertools import pairwise
+
+from builders import BASE, OWNER
+from depth import examples
+from msgspec.structs import replace
+from worlds.lending.chain import KEEPS, LendingDesk, hedge_only
+
+from pipeline.advance.books import stock_of
+from pipeline.hedge.target import centre_of
+from pipeline.messages.decisions import Quarantined
+from pipeline.messages.goals import APPROVE
+from pipeline.messages.policy import Policy, version_of
+from pipeline.units import Bps, RawAmount, Seconds
+
+UNIT = 10**18
+EXAMPLES, FAILING_BLOCKS, BLOCKS = 36, 3, 26
+LEAST_HEALTH = 1.1 * 1.3 - 0.001
+"""Its floor after the gap; a block's move of the price is left out."""
+BAND_BPS = 500
+WAYS = ((0, 6_500), (0, 3_000), (3_000, 9_000), (5_000, 6_500), (6_500, 8_000), (6_500, 3_000), (9_000, 2_000))
+"""From a ratio to another. Units: bps."""
+PAIRS = (("supply", "borrow"), ("borrow", "sell"), ("buy", "repay"))
+
+
+def book(ratio_bps: int, reserve: int, step: int | None) -> Policy:
+    hedge = {"ratio_bps": Bps(ratio_bps), "pace_s": Seconds(12), "cooldown_s": Seconds(12)}
+    action = replace(KEEPS, reserve_base=RawAmount(reserve), stall_after_s=Seconds(600))
+    return hedge_only(hedge | {"largest_step": step and RawAmount(step)}, action=action)
+
+
+@cache
+def begun(ratio_bps: int, reserve: int) -> LendingDesk:
+    """A book on its target, or one without a hedge yet."""
+    desk = LendingDesk(book(ratio_bps, reserve, None))
+    for _ in range(12):
+        desk.block()
+    return desk
+
+
+def go(chance: random.Random, seen: Counter[str]) -> None:
+    """Let a leg of the next step fail for some blocks, and hold each block's end against the reserve and the floor of health."""
+    reserve, (before_bps, after_bps) = chance.choice((0, UNIT, 3 * UNIT)), chance.choice(WAYS)
+    desk = copy.deepcopy(begun(before_bps, reserve))
+    to = book(after_bps, reserve, chance.choice((None, UNIT, 2 * UNIT)))
+    desk.fails = {chance.choice(("supply", "borrow") if after_bps > before_bps else ("buy", "repay"))}
+    desk.set_policy(replace(to, policy_version=version_of(to)))
+    kept = min(desk.chain.balances[OWNER, BASE], reserve)
+    for number in range(BLOCKS):
+        desk.fails = desk.fails if number < FAILING_BLOCKS else set()
+        done = len(desk.signer.done)
+        desk.block()
+        steps = [each.step for each in desk.signer.done[done:] if each.step != APPROVE]
+        seen.update(f"{first}, {second}" for first, second in pairwise(steps))
+        seen.update(f"{step} alone" for step in steps if len(steps) == 1)
+        assert desk.chain.balances[OWNER, BASE] >= kept
+        assert not desk.chain.debt[BASE] or desk.chain.health >= LEAST_HEALTH
+    seen.update(f"{step} {'mined' if mined else 'reverted'}" for step, mined in desk.signer.ends_behind)
+    net = stock_of(desk.shard, to).base_amount
+    long = net + desk.chain.debt[BASE]
+    assert abs(net - centre_of(to.hedge, long)) <= long * BAND_BPS // 10_000
+    assert not any(desk.chain.allowances.values())
+    assert not desk.said(Quarantined)
+
+
+def test_what_goes_behind_a_leg_that_fails_does_no_harm() -> None:
+    chance, seen = random.Random(1), Counter[str]()
+    for _ in range(examples(EXAMPLES)):
+        go(chance, seen)
+    assert all(seen[f"{first}, {second}"] >= 5 for first, second in PAIRS), seen
+    assert all(seen[f"{step} reverted"] >= 3 for step in ("borrow", "sell", "repay")), seen
+    assert seen["borrow alone"] >= 5, "where the reserve could be sold"
