@@ -9,6 +9,7 @@ from hedged_desk import DEPLOY, HedgedDesk, steps_of
 from hedged_play import ETHER
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, StepRefused
+from pipeline.messages.events import IntentRefused
 from pipeline.messages.outcomes import Done
 from pipeline.venues.aave_v3.act.account_after import AccountNow
 from pipeline.venues.abi import declared
@@ -40,9 +41,12 @@ class GuardedDesk(HedgedDesk):
         return Tx(sender=self.market.admin, to=to, data=data, gas=3_000_000)
 
     def until_supply(self) -> None:
-        """Go on until the next block brings the supply."""
+        """Go on until the next block brings the supply; what would go behind it comes too late to be signed."""
         while not (self.pending and self.pending[0].step == "supply"):
             self.block()
+        late, self.pending = self.pending[1:], self.pending[:1]
+        for each in late:
+            self.append(IntentRefused(intent=each.digest, reason="expired", detail="a test"))
 
     def now(self) -> AccountNow:
         return AccountNow(self.shard, self.book, deployment(self.market))
