@@ -22,10 +22,14 @@ Blow = Callable[[House], Awaitable[None]]
 
 UP, DOWN = ("supply", "borrow", "sell"), ("buy", "repay", "withdraw")
 """The legs of a plan that takes a hedge on, and of one that ends it, in order."""
+PAIRS = (("supply", "borrow"), ("borrow", "sell"), ("buy", "repay"))
+"""Legs that go out together."""
 _MOST_DEPTH = 10
 _LATEST_S = 0.6
 """A block of the flow, about: the next leg is sent by then or mined."""
+_SOON_S = 0.02
 _BETWEEN = "strikes at a hedge's plan before its next leg was mined"
+_UNSIGNED = "strikes at a hedge's plan between the signatures of two legs that go out together"
 
 
 async def dies(house: House, process: Process) -> None:
@@ -48,18 +52,45 @@ BLOWS: Mapping[str, Blow] = {
 
 async def struck_behind(house: House, leg: str, blow: str) -> Found:
     """Let the hedge be taken on, or ended, strike once a leg of that is mined, and judge all of it at its end."""
+    known = set(house.story.intents)
+
+    async def strike() -> None:
+        await house.until(lambda: is_mined(house, leg, known), f"a {leg} of the hedge is mined")
+        await BLOWS[blow](house)
+        later = (*UP, *DOWN)[(*UP, *DOWN).index(leg) + 1 :][: len(UP) - 1]
+        house.verdicts[_BETWEEN] += house.has_open_plan and not any(
+            is_mined(house, each, known) for each in later
+        )
+
+    return await _struck(house, leg, known, strike)
+
+
+async def struck_between(house: House, pair: tuple[str, str], blow: str) -> Found:
+    """Strike once the first of two legs that go out together is signed, and judge all of it at its end."""
+    (first, second), known = pair, set(house.story.intents)
+
+    async def strike() -> None:
+        await house.until(
+            lambda: is_signed(house, first, known), f"a {first} of the hedge is signed", poll_s=_SOON_S
+        )
+        house.verdicts[_UNSIGNED] += not is_signed(house, second, known)
+        await BLOWS[blow](house)
+
+    return await _struck(house, first, known, strike)
+
+
+async def _struck(
+    house: House, leg: str, known: set[str], strike: Callable[[], Coroutine[Any, Any, None]]
+) -> Found:
+    """Let the hedge be taken on, or ended, as the leg has it. `known`: intents that are to count for none of that."""
     wants_it = leg in UP
     await comes_to(house, hedged=not wants_it)
     ends = {staff.kind: len(staff.ends) for staff in house.staff.values()}
-    known, began_at = set(house.story.intents), (await house.head()).number
+    known |= set(house.story.intents)
+    began_at = (await house.head()).number
     await house.apply(book_of(house).hedging() if wants_it else book_of(house).policy())
-    await house.until(lambda: is_mined(house, leg, known), f"a {leg} of the hedge is mined")
+    await strike()
     struck_s = time.monotonic()
-    await BLOWS[blow](house)
-    later = (*UP, *DOWN)[(*UP, *DOWN).index(leg) + 1 :][: len(UP) - 1]
-    house.verdicts[_BETWEEN] += house.has_open_plan and not any(
-        is_mined(house, each, known) for each in later
-    )
     await comes_to(house, hedged=wants_it)
     took_s = time.monotonic() - struck_s
     found = await judge(house)
@@ -94,8 +125,16 @@ async def comes_to(house: House, *, hedged: bool) -> None:
 
 
 def is_mined(house: House, leg: str, known: set[str]) -> bool:
-    new = (intent for digest, intent in house.story.intents.items() if digest not in known)
-    return any(intent.step == leg and house.is_mined(intent.digest) for intent in new)
+    return any(house.is_mined(digest) for digest in _new(house, leg, known))
+
+
+def is_signed(house: House, leg: str, known: set[str]) -> bool:
+    return any(house.story.hashes.get(digest) for digest in _new(house, leg, known))
+
+
+def _new(house: House, leg: str, known: set[str]) -> Iterator[str]:
+    intents = house.story.intents.items()
+    return (digest for digest, intent in intents if intent.step == leg and digest not in known)
 
 
 Legs = Mapping[str, partial[Coroutine[Any, Any, Found]]]
@@ -104,6 +143,13 @@ LEGS_AT: Mapping[str, Legs] = {
     version: {
         f"hedge at Aave {version}: {blow} behind a {leg}": partial(struck_behind, leg=leg, blow=blow)
         for leg in (*UP, *DOWN)
+        for blow in BLOWS
+    }
+    | {
+        f"hedge at Aave {version}: {blow} between a {pair[0]} and the {pair[1]} behind it": partial(
+            struck_between, pair=pair, blow=blow
+        )
+        for pair in PAIRS
         for blow in BLOWS
     }
     for version in DEPLOY

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from chaos_sender.hedged import HEDGED_POOL, HedgedBook
 from chaos_sender.house import opened
-from chaos_sender.legs import struck_behind
+from chaos_sender.legs import struck_behind, struck_between
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.asyncio]
 
@@ -20,4 +20,12 @@ async def test_whoever_dies_between_two_legs_there_is_one_effect_each(tmp_path, 
     """Each process behind each leg, and reorgs of each, at both versions, are the campaign's."""
     async with opened(tmp_path, SEED, HEDGED_POOL, book=partial(HedgedBook, version=version)) as house:
         found = await struck_behind(house, leg, blow)
+        assert (found.lost, found.doubled, found.wrong) == ([], [], [])
+
+
+@pytest.mark.timeout(720)
+async def test_whoever_dies_between_two_legs_that_go_out_together_there_is_one_effect_each(tmp_path) -> None:
+    """Each process between the legs of each pair, and reorgs, at both versions, are the campaign's."""
+    async with opened(tmp_path, SEED, HEDGED_POOL, book=partial(HedgedBook, version="3.6")) as house:
+        found = await struck_between(house, ("borrow", "sell"), "submit dies")
         assert (found.lost, found.doubled, found.wrong) == ([], [], [])

@@ -23,7 +23,15 @@ EXAMPLES, FAILING_BLOCKS, BLOCKS = 36, 3, 26
 LEAST_HEALTH = 1.1 * 1.3 - 0.001
 """Its floor after the gap; a block's move of the price is left out."""
 BAND_BPS = 500
-WAYS = ((0, 6_500), (0, 3_000), (3_000, 9_000), (5_000, 6_500), (6_500, 8_000), (6_500, 3_000), (9_000, 2_000))
+WAYS = (
+    (0, 6_500),
+    (0, 3_000),
+    (3_000, 9_000),
+    (5_000, 6_500),
+    (6_500, 8_000),
+    (6_500, 3_000),
+    (9_000, 2_000),
+)
 """From a ratio to another. Units: bps."""
 PAIRS = (("supply", "borrow"), ("borrow", "sell"), ("buy", "repay"))
 

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping
 from pipeline import keys
 from pipeline.act.drafts import Draft
 from pipeline.hedge.port import HedgeChange, HedgeVenue
-from pipeline.math.fixed_point import div_up
 from pipeline.messages.goals import APPROVE, Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import RawAmount
 from pipeline.venues.hedging.goal import HedgeTerms
 from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.sizes import Sized, Sizing
@@ -22,28 +20,18 @@ BEHIND: Mapping[Phase, Phase] = {"supply": "borrow", "borrow": "sell", "buy": "r
 """By phase, which one may go out with it."""
 _REFUSED_PARTS = 2
 """The venue must refuse even this part of a borrowing without its collateral, so that no move of the price lets it through."""
-_LEFT_PARTS = 10_000
-"""Of a borrowing behind its collateral this part is left out, for the interest of some blocks: what is supplied is just enough now."""
 
 
 def size_behind(sizing: Sizing, terms: HedgeTerms, first: Iterable[Draft]) -> tuple[Phase, Sized]:
     """Name the phase behind earlier ones' transactions, and size it as if those had brought what they must.
 
-    A borrowing brings its amount, and a purchase is of an exact output. Rounds: a borrowing down.
-    Raises: PipelineError, SwapLimitedError among them.
+    A borrowing brings its amount, and a purchase is of an exact output. Raises: PipelineError, SwapLimitedError among them.
     """
     done: dict[Phase, Sized] = {}
     for step in dict.fromkeys(each.step for each in first if each.step != APPROVE):
-        done[step] = _sized(sizing.after(done), step, terms, behind_supply="supply" in done)
+        done[step] = size_phase(sizing.after(done), step, terms)
         phase = BEHIND[step]
-    return phase, _sized(sizing.after(done), phase, terms, behind_supply="supply" in done)
-
-
-def _sized(sizing: Sizing, phase: Phase, terms: HedgeTerms, *, behind_supply: bool) -> Sized:
-    sized = size_phase(sizing, phase, terms)
-    if phase != "borrow" or not behind_supply:
-        return sized
-    return Sized(amount=RawAmount(sized.amount - div_up(sized.amount, _LEFT_PARTS)))
+    return phase, size_phase(sizing.after(done), phase, terms)
 
 
 def is_harmless_alone(
