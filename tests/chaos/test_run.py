@@ -82,8 +82,8 @@ def test_the_sender_campaign_plays_every_death_every_depth_of_a_reorg_and_every_
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sender_campaign_plays_every_leg_of_a_hedge_at_each_version_and_every_strike_at_an_order(seed):
     assert {**sender_run.RERANGED, **LEGS, **ORDERS} == sender_run.ACTS
-    runs = [*sender_run.runs_of(28, seed, list(sender_run.ACTS))]
-    assert [(run.has_orders, bool(run.version)) for run in runs] == 7 * [
+    runs = [*sender_run.runs_of(40, seed, list(sender_run.ACTS))]
+    assert [(run.has_orders, bool(run.version)) for run in runs] == 10 * [
         (False, False),
         (True, False),
         (False, False),
