@@ -119,7 +119,10 @@ def test_a_hedges_leg_is_taken_back_in_an_outage_and_its_plan_waits_without_that
     while "borrow" not in [each.step for each in desk.pending]:
         desk.block()
     answer(desk.watcher, DOWN, ago_s=0)
-    for _ in range(14):
+    desk.fails = {"sell"}
+    desk.block()
+    desk.fails = set()
+    for _ in range(13):
         desk.block()
     if hedge:
         assert desk.said(PlanClosed)[0].outcome == Stalled(phase="sell", reason="sequencer")
