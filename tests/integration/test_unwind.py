@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_it_says_what_it_takes_and_does_nothing_unless_told(desk, on_toy_chain):
     assert "ending the hedge, at the prices of now" in asked.out
     row = asked.out.splitlines()[-1]
     assert f"{owed / UNIT:.4f}"[:5] in row
-    assert f"{secured // 10**4 / 100:,.2f}" in row, "rounded down"
+    assert f"{Decimal(secured).scaleb(-6):,.2f}" in row
     assert " units" in row, "no node is named: gas has no price here"
     assert appended(desk) == before
 
