@@ -4,8 +4,8 @@ from typing import cast
 
 from pipeline.messages.base import RawLog
 from pipeline.units import Liquidity, RawAmount, TokenId
-from pipeline.venues.log_words import Shape, address, decode, shape_of, uint
-from pipeline.venues.plain_words import read_plainly
+from pipeline.venues.log_words import Shape, address, uint
+from pipeline.venues.plain_words import decode_log
 from pipeline.venues.uniswap_v3 import topics
 from pipeline.venues.uniswap_v3.forms.facts import (
     LiquidityDecreased,
@@ -32,22 +32,12 @@ def decode_manager_log(log: RawLog) -> ManagerFact | None:
 
     Raises: MalformedLogError.
     """
-    shape = shape_of(log, _SHAPES)
-    return (
-        None
-        if shape is None
-        else cast("ManagerFact", read_plainly(log, MANAGER_SHAPES) or decode(log, shape))
-    )
+    return cast("ManagerFact | None", decode_log(log, MANAGER_SHAPES, _SHAPES))
 
 
 def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
     """Read an NFT contract's transfer; None where the topic is another's. Raises: MalformedLogError."""
-    shape = shape_of(log, _TRANSFERS)
-    return (
-        None
-        if shape is None
-        else cast("NftTransferred", read_plainly(log, MANAGER_SHAPES) or decode(log, shape))
-    )
+    return cast("NftTransferred | None", decode_log(log, _PLAIN_TRANSFERS, _TRANSFERS))
 
 
 def token_id_of(log: RawLog) -> TokenId | None:
@@ -102,6 +92,7 @@ def _collect(log: RawLog, words: list[int]) -> NftCollected:
     )
 
 
+_PLAIN_TRANSFERS = {TRANSFER_TOPIC: MANAGER_SHAPES[TRANSFER_TOPIC]}
 _TRANSFERS = {TRANSFER_TOPIC: Shape("Transfer of an NFT", 4, 0, _transfer)}
 _SHAPES = {
     **_TRANSFERS,

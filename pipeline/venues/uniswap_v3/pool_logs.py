@@ -4,8 +4,8 @@ from typing import cast
 
 from pipeline.messages.base import RawLog
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
-from pipeline.venues.log_words import Shape, address, decode, shape_of, sint, uint
-from pipeline.venues.plain_words import read_plainly
+from pipeline.venues.log_words import Shape, address, sint, uint
+from pipeline.venues.plain_words import decode_log
 from pipeline.venues.uniswap_v3 import topics
 from pipeline.venues.uniswap_v3.forms.facts import (
     Burned,
@@ -27,10 +27,7 @@ def decode_pool_log(log: RawLog) -> PoolFact | None:
 
     Raises: MalformedLogError.
     """
-    shape = shape_of(log, _SHAPES)
-    if shape is None:
-        return None
-    return cast("PoolFact", read_plainly(log, POOL_SHAPES) or decode(log, shape))
+    return cast("PoolFact | None", decode_log(log, POOL_SHAPES, _SHAPES))
 
 
 def _initialize(log: RawLog, words: list[int]) -> Initialized:

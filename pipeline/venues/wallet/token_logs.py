@@ -4,8 +4,8 @@ from typing import cast
 
 from pipeline.messages.base import RawLog
 from pipeline.units import Address, RawAmount
-from pipeline.venues.log_words import Shape, address, decode, shape_of
-from pipeline.venues.plain_words import plain_shape, read_plainly
+from pipeline.venues.log_words import Shape, address
+from pipeline.venues.plain_words import address_in, decode_log, plain_shape
 from pipeline.venues.wallet.forms import TokensMoved
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -25,10 +25,7 @@ def decode_token_log(log: RawLog) -> TokensMoved | None:
 
     Raises: MalformedLogError.
     """
-    shape = shape_of(log, _TOKEN_SHAPES)
-    return (
-        None if shape is None else cast("TokensMoved", read_plainly(log, PLAIN_SHAPES) or decode(log, shape))
-    )
+    return cast("TokensMoved | None", decode_log(log, PLAIN_SHAPES, _TOKEN_SHAPES))
 
 
 def _moved(log: RawLog, sender: Address, recipient: Address, amount: int) -> TokensMoved:
@@ -46,8 +43,8 @@ def _transfer(log: RawLog, words: list[int]) -> TokensMoved:
 
 
 def _transfer_plainly(log: RawLog, raw: bytes) -> TokensMoved:
-    sender, recipient = Address("0x" + raw[12:32].hex()), Address("0x" + raw[44:64].hex())
-    return _moved(log, sender, recipient, int.from_bytes(raw[64:96], "big"))
+    _, sender, recipient = log.topics
+    return _moved(log, address_in(sender), address_in(recipient), int.from_bytes(raw, "big"))
 
 
 def _deposit(log: RawLog, words: list[int]) -> TokensMoved:
@@ -58,7 +55,7 @@ def _withdrawal(log: RawLog, words: list[int]) -> TokensMoved:
     return _moved(log, address(words[0]), ZERO_ADDRESS, words[1])
 
 
-PLAIN_SHAPES = {TRANSFER_TOPIC: plain_shape((160, 160), (256,), _transfer_plainly)}
+PLAIN_SHAPES = {TRANSFER_TOPIC: plain_shape(3, (256,), _transfer_plainly)}
 _TOKEN_SHAPES = {
     TRANSFER_TOPIC: Shape("Transfer", 3, 1, _transfer),
     DEPOSIT_TOPIC: Shape("Deposit", 2, 1, _deposit),
