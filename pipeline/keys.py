@@ -10,6 +10,7 @@ A *scope* is what an operator can pause: `ALL` or a book.
 """
 
 from functools import lru_cache
+from sys import intern
 from typing import Any, Final, NamedTuple, Protocol, TypeVarTuple
 
 from pipeline.errors import ImpossibleFactError
@@ -203,7 +204,10 @@ class Place(NamedTuple):
     lists: tuple[str, ...]
     """Its family, and what it is listed under where that is something else."""
     names: tuple[str, ...]
-    """Whoever waits for a write to one of these hears of a write to it: the key itself, and the lists."""
+    """Whoever waits for a write to one of these hears of a write to it: the key itself, and the lists.
+
+    All are interned: what lists an entry holds the key that the table holds, not a copy.
+    """
     is_of_chain: bool
     is_in_view: bool
     """Whether a view may be made of it."""
@@ -212,7 +216,7 @@ class Place(NamedTuple):
 @lru_cache(maxsize=4_096)
 def place_of(key: str) -> Place:
     """Find where an entry belongs: asked at each write, and mostly of the same keys."""
-    kind, listed_under = family(key), group_of(key)
+    key, kind, listed_under = intern(key), intern(family(key)), intern(group_of(key))
     lists = (kind,) if kind == listed_under else (kind, listed_under)
     return Place(listed_under, lists, (key, *lists), is_of_chain(key), kind not in IN_NO_VIEW)
 
@@ -251,8 +255,8 @@ def pool_of(key: str) -> PoolId:
 
 
 def item_of(key: str) -> str:
-    """Return what follows the family: for an entry that belongs to an item, the item."""
-    return key.partition("/")[2]
+    """Return what follows the family: for an entry that belongs to an item, the item. It is interned, as keys in a table are."""
+    return intern(key.partition("/")[2])
 
 
 def number_of(item: str) -> str:

@@ -47,12 +47,23 @@ class Tables(Remembered):
         self._stored_frames: set[BlockNumber] = set()
         self._undo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         """How to take back each write since `remember`, in their order: what to call, and with what."""
-        for key, value in (entries or {}).items():
-            if isinstance(value, Frame):
+        if entries:
+            self._take_over(entries)
+
+    def _take_over(self, entries: Mapping[str, Value]) -> None:
+        """Take entries, of which a large shard has hundreds of thousands, into tables that have none yet."""
+        taken, groups = self._entries, self._groups
+        for key, value in entries.items():
+            if type(value) is Frame:
                 self._frames[value.block.number] = _OpenFrame(value.block, dict(value.overwritten))
                 self._stored_frames.add(value.block.number)
-            else:
-                self._store(key, value, group_of(key))
+                continue
+            taken[key] = value
+            listed_under = group_of(key)
+            listed = groups.get(listed_under)
+            if listed is None:
+                listed = groups[listed_under] = {}
+            listed[key] = value
 
     # -------------------------------------------------------------- read
     def find(self, key: str, kind: type[V]) -> V | None:
@@ -136,6 +147,7 @@ class Tables(Remembered):
         if old == value:
             return
         place = place_of(key)
+        key = place.names[0]
         if place.is_of_chain:
             self._keep_for_rewind(key, old)
         self._replace(place, key, old, value)
@@ -261,7 +273,8 @@ class Tables(Remembered):
     def _write(self, key: str, value: Value | None) -> None:
         old = self._entries.get(key)
         if old != value:
-            self._replace(place_of(key), key, old, value)
+            place = place_of(key)
+            self._replace(place, place.names[0], old, value)
 
     def _replace(self, place: Place, key: str, old: Value | None, value: Value | None) -> None:
         self._committed.setdefault(key, old)

@@ -1,6 +1,7 @@
 """Encode and decode messages and entries: JSON in which every integer is a decimal string."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import get_args
 
 import msgspec
@@ -174,9 +175,18 @@ def decode_entry(key: str, payload: bytes) -> Value:
 
     Raises: MalformedRecordError naming key and field, NewerRecordError.
     """
+    return entry_reader()(key, payload)
+
+
+def entry_reader() -> Callable[[str, bytes], Value]:
+    """Return `decode_entry` for many entries: the forms of all kinds are looked up once."""
+    return partial(_read_entry, _entries())
+
+
+def _read_entry(forms: Mapping[str, EntryForm], key: str, payload: bytes) -> Value:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise MalformedRecordError(f"{key}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
-    form = _entries().get(family(key))
+    form = forms.get(family(key))
     if form is None:
         raise MalformedRecordError(f"{key}: no entry has such a key")
     entry: Value = form.read(key, payload)

@@ -27,7 +27,8 @@ from .port import (
     OPENED,
     bounded,
     cut_off,
-    load,
+    entries_of,
+    keep_latest,
     nothing_kept,
 )
 
@@ -93,7 +94,7 @@ class KafkaCheckpoint:
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
             await self._write([TopicRecord(STATE.name, OPENED, marker, self._shard)])
-            entries = load(await self._read_until(marker))
+            entries = entries_of(await self._read_until(marker))
         if keys.CURSOR not in entries:
             await self._refuse_if_it_has_spoken()
         return entries
@@ -106,8 +107,8 @@ class KafkaCheckpoint:
                 async for record in read.read(dict.fromkeys(await read.shards(name, [self._shard]), 0)):
                     raise StateLostError(nothing_kept(self._shard, record.where))
 
-    async def _read_until(self, marker: bytes) -> list[Record]:
-        """Read the shard's state from its beginning, as committed, to the marker of this opening.
+    async def _read_until(self, marker: bytes) -> dict[bytes, Record]:
+        """Read the shard's state from its beginning, as committed, to the marker of this opening: the last record of each key.
 
         Raises: StateLostError if it no longer begins where it began.
         """
@@ -120,12 +121,12 @@ class KafkaCheckpoint:
             if begins_at:  # compaction leaves the beginning where it was
                 raise StateLostError(cut_off(partition.topic, self._shard, begins_at))
             await consumer.seek_to_beginning(partition)
-            found: list[Record] = []
+            latest: dict[bytes, Record] = {}
             while True:
                 for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
-                    found += [record_of(record) for record in records]
+                    keep_latest(latest, map(record_of, records))
                     if any(record.value == marker for record in records):
-                        return found
+                        return latest
         finally:
             await stopped(consumer)
 

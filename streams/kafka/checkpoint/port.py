@@ -1,14 +1,14 @@
 """The port of a checkpoint, and what every implementation shares."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import CommitError, MalformedRecordError, NewerRecordError, StateSpoiledError
 from pipeline.keys import family
 from pipeline.state.tables import Value
 from pipeline.units import ShardId
-from streams.kafka.codec import decode_entry
+from streams.kafka.codec import entry_reader
 from streams.kafka.readers import Record
 from streams.kafka.topics import TopicRecord
 
@@ -50,13 +50,23 @@ def load(committed: Iterable[Record]) -> dict[str, Value]:
     naming one of a newer Evenkeel.
     """
     latest: dict[bytes, Record] = {}
+    keep_latest(latest, committed)
+    return entries_of(latest)
+
+
+def keep_latest(latest: dict[bytes, Record], committed: Iterable[Record]) -> None:
+    """Take in further records of a shard's state: of each key the last, unless it deletes."""
     for record in committed:
         key = record.key or b""
         latest.pop(key, None)
         if record.value is not None and key != OPENED:
             latest[key] = record
-    named = ((_name(record), record) for record in latest.values())
-    return {name: _entry(name, record) for name, record in named}
+
+
+def entries_of(latest: Mapping[bytes, Record]) -> dict[str, Value]:
+    """Read the entries in the last record of each key. Raises: as `load`."""
+    read = entry_reader()
+    return dict([_entry(read, record) for record in latest.values()])
 
 
 def family_of(record: Record) -> str:
@@ -68,11 +78,13 @@ def _name(record: Record) -> str:
     return (record.key or b"").decode(errors="backslashreplace")
 
 
-def _entry(name: str, record: Record) -> Value:
-    if name.encode() != (record.key or b""):
-        raise _spoiled(record, f"{name}: its key is not UTF-8")
+def _entry(read: Callable[[str, bytes], Value], record: Record) -> tuple[str, Value]:
     try:
-        return decode_entry(name, record.value or b"")
+        name = (record.key or b"").decode()
+    except UnicodeDecodeError:
+        raise _spoiled(record, f"{_name(record)}: its key is not UTF-8") from None
+    try:
+        return name, read(name, record.value or b"")
     except MalformedRecordError as error:
         raise _spoiled(record, str(error)) from error
     except NewerRecordError as error:
