@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from eth_hash.auto import keccak
+from streams.node.proof.keccak import keccak
 
 from pipeline.units import Hash
 from streams.node.proof.hex_rlp import encoded, listed, number, string

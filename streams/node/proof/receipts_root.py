@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from eth_hash.auto import keccak
+from streams.node.proof.keccak import keccak
 
 from pipeline.units import Hash
 from streams.node.proof.consensus_receipt import ReceiptFields, consensus_bytes
@@ -55,7 +55,7 @@ def _node(values: Sequence[bytes], paths: Sequence[_Path], depth: int) -> bytes:
     """Encode the trie node of sorted values whose paths share their first `depth` nibbles. No path is a prefix of another."""
     first, place = paths[0]
     if len(paths) == 1:
-        return _listed(_string(_compact(first[depth:], is_leaf=True)) + _string(values[place]))
+        return _listed(_leaf_path(first, depth) + _string(values[place]))
     last = paths[-1][0]
     shared = next(at for at in range(depth, len(first)) if first[at] != last[at])
     if shared > depth:
@@ -78,14 +78,28 @@ def _reference(node: bytes) -> bytes:
 def _string(value: bytes) -> bytes:
     if len(value) == 1 and value < _NOTHING:
         return value
-    return bytes.fromhex(string_head(len(value))) + value
+    return _string_head(len(value)) + value
 
 
 def _listed(items: bytes) -> bytes:
-    return bytes.fromhex(list_head(len(items))) + items
+    return _list_head(len(items)) + items
 
 
 @lru_cache(maxsize=1 << 12)
+def _string_head(size: int) -> bytes:
+    return bytes.fromhex(string_head(size))
+
+
+@lru_cache(maxsize=1 << 12)
+def _list_head(size: int) -> bytes:
+    return bytes.fromhex(list_head(size))
+
+
+@lru_cache(maxsize=1 << 12)
+def _leaf_path(path: bytes, depth: int) -> bytes:
+    return _string(_compact(path[depth:], is_leaf=True))
+
+
 def _compact(nibbles: bytes, *, is_leaf: bool) -> bytes:
     """Pack a path into bytes, with a flag for a leaf and one for an odd number of nibbles."""
     flag = 2 * is_leaf + len(nibbles) % 2
