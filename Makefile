@@ -10,9 +10,9 @@ WORKERS ?= 4
 # what starts a hundred processes must not compile the same modules a hundred times
 export PYTHONDONTWRITEBYTECODE :=
 
-# no index address in a lock: everybody resolves where their own pip does
+# no index address in a lock: everybody resolves where their own pip does; markers stay, for a lock is used on Linux and macOS
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
-  --generate-hashes --no-emit-index-url --no-header --no-annotate
+  --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-markers
 
 .PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-page bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc chaos-backfill golden-aave golden-logs golden-records pictures screens config-docs module-docs topic-docs lock digests tools clean
 

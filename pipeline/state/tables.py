@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.keys import Place, group_of, is_of_chain, place_of
+from pipeline.keys import Place, is_of_chain, place_of
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
 from pipeline.state.derived_cache import Remembered
+from pipeline.state.groups import grouped
 from pipeline.state.written_keys import WrittenKeys
 from pipeline.units import BlockNumber, Hash
 
@@ -35,8 +36,8 @@ class Tables(Remembered):
     def __init__(self, entries: Mapping[str, Value] | None = None) -> None:
         """Start from the entries of a checkpoint."""
         super().__init__()
-        self._entries: dict[str, Value] = {}
-        self._groups: dict[str, dict[str, Value]] = {}
+        self._entries = {key: value for key, value in (entries or {}).items() if type(value) is not Frame}
+        self._groups = grouped(self._entries)
         self._frames: dict[BlockNumber, _OpenFrame] = {}
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
@@ -47,23 +48,9 @@ class Tables(Remembered):
         self._stored_frames: set[BlockNumber] = set()
         self._undo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         """How to take back each write since `remember`, in their order: what to call, and with what."""
-        if entries:
-            self._take_over(entries)
-
-    def _take_over(self, entries: Mapping[str, Value]) -> None:
-        """Take entries, of which a large shard has hundreds of thousands, into tables that have none yet."""
-        taken, groups = self._entries, self._groups
-        for key, value in entries.items():
-            if type(value) is Frame:
-                self._frames[value.block.number] = _OpenFrame(value.block, dict(value.overwritten))
-                self._stored_frames.add(value.block.number)
-                continue
-            taken[key] = value
-            listed_under = group_of(key)
-            listed = groups.get(listed_under)
-            if listed is None:
-                listed = groups[listed_under] = {}
-            listed[key] = value
+        for frame in [value for value in (entries or {}).values() if type(value) is Frame]:
+            self._frames[frame.block.number] = _OpenFrame(frame.block, dict(frame.overwritten))
+            self._stored_frames.add(frame.block.number)
 
     # -------------------------------------------------------------- read
     def find(self, key: str, kind: type[V]) -> V | None:

@@ -106,6 +106,7 @@ def test_what_is_imported_is_asked_for_and_not_another_distributions_business():
 IMPORTED_BY_NOTHING_OF_OURS = {
     "coincurve": "eth-account signs and recovers with it where it is installed: libsecp256k1, in constant time",
     "cramjam": "aiokafka compresses with it where it is installed",
+    "safe-pysha3": "eth-hash hashes with it where it is installed: a sixth of pycryptodome's time for a word",
 }
 
 

@@ -3,10 +3,10 @@
 from typing import Final
 
 import msgspec
-from streams.node.proof.keccak import keccak
 
 from pipeline.units import Hash
 from streams.node.proof.hex_rlp import encoded, listed, number, string
+from streams.node.proof.keccak import keccak
 
 
 class HeaderFields(msgspec.Struct, frozen=True, rename="camel"):

@@ -15,7 +15,10 @@ _SMALL_NUMBERS: Final = ("80", *(f"{value:02x}" for value in range(1, 0x80)))
 
 def encoded(digits: str) -> bytes:
     """Convert an encoding's hex digits into bytes. Raises: ValueError where anything else stands among them, even a blank."""
-    return unhexlify(digits)  # unlike `bytes.fromhex`, it passes over no blanks
+    try:
+        return unhexlify(digits)  # unlike `bytes.fromhex`, it passes over no blanks
+    except ValueError:
+        raise ValueError("what should be encoded is not hexadecimal digits alone") from None
 
 
 def string(text: str) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from streams.node.proof.keccak import keccak
-
 from pipeline.units import Hash
 from streams.node.proof.consensus_receipt import ReceiptFields, consensus_bytes
 from streams.node.proof.hex_rlp import list_head, string_head
+from streams.node.proof.keccak import keccak
 
 _Path = tuple[bytes, int]
 """The nibbles of a value's key, one per byte, and its place among the values."""

@@ -1,0 +1,37 @@
+"""What lists an entry holds the key that the table holds: a copy for each index is most of what an NFT takes in memory."""
+
+import sys
+
+from builders import OWNER, POOL
+
+from pipeline import keys
+from pipeline.messages.entries import Cursor, Route
+from pipeline.state.tables import Tables
+from pipeline.units import Offset
+
+ITEM = ("position", POOL, "7")
+
+
+def built() -> str:
+    """Build a key anew, equal to the others and not the same object."""
+    return "/".join(ITEM)
+
+
+def test_a_key_that_is_written_again_is_the_tables_own() -> None:
+    tables = Tables()
+    tables.restore({built(): Route(owner=OWNER)})
+    tables.written("reader", ITEM[0])
+    tables.restore({built(): Route(owner=POOL)})
+    (key,) = tables.entries()
+    (written,) = tables.written("reader", ITEM[0])
+    ((listed, _),) = tables.group(keys.group_of(built()), Route)
+    assert built() is not built()
+    assert written is listed is key
+
+
+def test_an_item_taken_out_of_a_key_is_the_key_of_its_own_entry() -> None:
+    tables = Tables()
+    tables.restore({built(): Route(owner=OWNER), keys.CURSOR: Cursor(offset=Offset(1))})
+    item = next(key for key in tables.entries() if key != keys.CURSOR)
+    assert keys.item_of(keys.route(built())) is item
+    assert sys.intern(built()) is item
