@@ -16,7 +16,7 @@ _MIXED = re.compile(r"(?=.*\d)(?=.*[A-Za-z]).{8,}")
 _BYTES_32 = re.compile(r"(?<![0-9a-zA-Z])(?P<start>(?:0x)?[0-9a-fA-F]{8})[0-9a-fA-F]{56}(?![0-9a-zA-Z])")
 _NAMED = re.compile(
     r"(?P<name>\b(?:\w*(?:password|passwd|passphrase|secret|api_?key|private_?key|mnemonic)|authorization|bearer)"
-    r"['\"]?\s*[:=]\s*['\"]?(?:bearer\s+|basic\s+)?)(?P<value>[^\s'\",;&}]+)",
+    r"['\"]?\s*[:=]\s*['\"]?(?:bearer\s+|basic\s+)?)(?!unknown (?:field|variable)\b)(?P<value>[^\s'\",;&}]+)",
     re.IGNORECASE,
 )
 
@@ -56,6 +56,15 @@ def node_name(url: str) -> str:
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or _USUAL_PORTS.get(parts.scheme, 0)
     return f"{_LOOPBACK if is_loopback(url) else host}:{port}"
+
+
+def is_node_url(url: str) -> bool:
+    """Return whether a URL can be a node's: http or https, with a host, and with a port that is one where it names one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, or brackets around what is no address
+        return False
 
 
 def is_loopback(url: str) -> bool:

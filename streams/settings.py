@@ -20,7 +20,7 @@ from pipeline.units import ChainId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.settings import KafkaSettings
 from streams.node.budget import RateLimit
-from streams.redaction import remember_secret
+from streams.redaction import is_node_url, remember_secret
 from streams.run_folder import broker_in, devnet_in, read_text
 from streams.yaml_positions import (
     Document,
@@ -56,8 +56,7 @@ def _numbers(value: object) -> object:
 
 def _http(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     for url in urls:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not is_node_url(url.get_secret_value()):
             raise ValueError("must be http:// or https:// URLs, several separated by commas")
     return urls
 

@@ -8,12 +8,18 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from yaml.composer import ComposerError
+from yaml.reader import ReaderError
 
 from pipeline.errors import SettingsError
 
 FieldPath = tuple[str | int, ...]
 
 _EMPTY = frozenset({"", "~", "null"})
+_DEEPEST = 50
+"""How many levels of values may lie inside each other: the files that Evenkeel reads have six."""
+_MOST_REPEATED = 200_000
+"""How many values a file's aliases may repeat, all together: a few lines of them stand for billions."""
 
 
 @dataclass(frozen=True)
@@ -67,57 +73,83 @@ def read_yaml(text: str, file: str) -> Document:
 
     (YAML itself would turn an address without quotes into a number.)
 
-    Raises: SettingsError for what is no YAML, a field given twice, or a value that contains itself.
+    Raises: SettingsError for what is no YAML, a field given twice, a value that contains itself, more levels than
+    `_DEEPEST`, or aliases that repeat more values than `_MOST_REPEATED`.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Composer)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise SettingsError(f"{file}{place}: no YAML: {error.problem}") from None
-    except yaml.YAMLError as error:  # bytes that are not text
-        raise SettingsError(f"{file}: no YAML: {error}") from None
-    start = yaml.Mark(file, 0, 0, 0, None, 0)
-    places: dict[FieldPath, yaml.Mark] = {(): start}
-    value = None if root is None else _value(root, (), places, file, ())
-    return Document(file=file, value=value, places=places)
+    except ReaderError as error:
+        raise SettingsError(_not_a_text(text, file, error)) from None
+    values = _Values(file, most=len(text) + _MOST_REPEATED)
+    value = None if root is None else values.of(root, (), ())
+    return Document(file=file, value=value, places=values.places)
 
 
-def _value(
-    node: yaml.Node, path: FieldPath, places: dict[FieldPath, yaml.Mark], file: str, inside: tuple[int, ...]
-) -> Any:
-    if id(node) in inside:
-        raise SettingsError(f"{file}:{node.start_mark.line + 1}: {path_text(path)}contains itself")
-    inside = (*inside, id(node))
-    places.setdefault(path, node.start_mark)
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, places, file, inside)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, i), places, file, inside) for i, item in enumerate(node.value)]
-    plain = isinstance(node, yaml.ScalarNode) and node.style is None
-    return None if plain and node.value.lower() in _EMPTY else node.value
+def _not_a_text(text: str, file: str, error: ReaderError) -> str:
+    """Name the place of a character that no YAML may hold."""
+    before = text[: error.position]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"{file}:{line}:{column}: no YAML: a character that no text may hold (U+{ord(text[error.position]):04X})"
 
 
-def _mapping(
-    node: yaml.MappingNode,
-    path: FieldPath,
-    places: dict[FieldPath, yaml.Mark],
-    file: str,
-    inside: tuple[int, ...],
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for key, item in node.value:
-        place = f"{file}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
-        if not isinstance(key, yaml.ScalarNode):
-            raise SettingsError(f"{place}: {path_text(path)}a field's name must be a word")
-        if key.value in fields:
-            raise SettingsError(f"{place}: {path_text((*path, key.value))}given twice")
-        places[(*path, key.value)] = (key if _begins_below(item) else item).start_mark
-        places[(*path, key.value, "")] = (
-            key.start_mark
-        )  # the name itself, for a name that should not be there
-        fields[key.value] = _value(item, (*path, key.value), places, file, inside)
-    return fields
+class _Composer(yaml.SafeLoader):
+    """Builds the nodes of a document, to a bounded depth."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Build the next node and all inside it. Raises: ComposerError where it lies too deep."""
+        if self._depth > _DEEPEST:
+            mark = self.peek_event().start_mark
+            raise ComposerError(None, None, f"more than {_DEEPEST} levels of values inside each other", mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Values:
+    """Turns nodes into values, and notes where each stands."""
+
+    def __init__(self, file: str, *, most: int) -> None:
+        """Take the file's name, and how many places to note at most: without aliases there are fewer than characters."""
+        self._file, self._most = file, most
+        self.places: dict[FieldPath, yaml.Mark] = {(): yaml.Mark(file, 0, 0, 0, None, 0)}
+
+    def of(self, node: yaml.Node, path: FieldPath, inside: tuple[int, ...]) -> Any:
+        """Return a node's value. Raises: SettingsError."""
+        if id(node) in inside:
+            raise SettingsError(f"{self._file}:{node.start_mark.line + 1}: {path_text(path)}contains itself")
+        if len(self.places) > self._most:
+            raise SettingsError(
+                f"{self._file}:{node.start_mark.line + 1}: aliases repeat more than {_MOST_REPEATED:,} values"
+            )
+        inside = (*inside, id(node))
+        self.places.setdefault(path, node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, inside)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.of(item, (*path, i), inside) for i, item in enumerate(node.value)]
+        plain = isinstance(node, yaml.ScalarNode) and node.style is None
+        return None if plain and node.value.lower() in _EMPTY else node.value
+
+    def _mapping(self, node: yaml.MappingNode, path: FieldPath, inside: tuple[int, ...]) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for key, item in node.value:
+            place = f"{self._file}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise SettingsError(f"{place}: {path_text(path)}a field's name must be a word")
+            if key.value in fields:
+                raise SettingsError(f"{place}: {path_text((*path, key.value))}given twice")
+            self.places[(*path, key.value)] = (key if _begins_below(item) else item).start_mark
+            # the name itself, for a name that should not be there
+            self.places[(*path, key.value, "")] = key.start_mark
+            fields[key.value] = self.of(item, (*path, key.value), inside)
+        return fields
 
 
 def _begins_below(item: yaml.Node) -> bool:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -60,9 +61,19 @@ _COMMANDS: Mapping[str, str] = {
 
 _SERVING = frozenset({"up", "watch", "work", "rehearse", "submit"})
 _FAILED = 1
-_NOT_FOR_US = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC}
-)
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says when a file can grow no further; it does not say which."""
+_NOT_FOR_US = _NO_ROOM | {
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
 """What the system says of a folder or file that a user must choose otherwise."""
 
 
@@ -127,8 +138,10 @@ def main() -> None:
 
     A command that is kept running ends with 78 where what it was given is wrong: starting it again is of no use.
     """
+    _have_outputs()
     try:
         code = app(prog_name="evenkeel", standalone_mode=False)
+        sys.stdout.flush()
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
@@ -140,7 +153,7 @@ def main() -> None:
         code = code_of(error, _FAILED)
         _fail(f"error: {error}", _FAILED if code == CONFIGURATION and not _serves() else code)
     except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         sys.exit(0)
     except OSError as error:
         _fail_on_file(error)
@@ -149,11 +162,27 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _have_outputs() -> None:
+    """Put the null device where we were started with a standard stream closed: there is nobody to show anything to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+
+
 def _fail_on_file(error: OSError) -> NoReturn:
     """End with one line where a file or folder is not for us; any other error of the system is a defect of ours."""
+    code = CONFIGURATION if _serves() else _FAILED
+    if error.filename is None and error.errno in _NO_ROOM:
+        _give_up_output()
+        _fail(f"error: cannot write: {error.strerror}; what was to be shown or kept is not complete", code)
     if error.filename is None or error.errno not in _NOT_FOR_US:
         _fail(traceback.format_exc())
-    _fail(f"error: cannot use {error.filename}: {error.strerror}", CONFIGURATION if _serves() else _FAILED)
+    _fail(f"error: cannot use {error.filename}: {error.strerror}", code)
+
+
+def _give_up_output() -> None:
+    """Send nothing more to the standard output: what waits in its buffer would fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: UsageError) -> str:

@@ -51,8 +51,8 @@ def look(
 ) -> None:
     """Look at an owner's positions: ranges, amounts, fees, and what the default policy would do. Sends nothing."""
     settings = settings_for("look")
-    if write is not None and write.exists():
-        raise SettingsError(f"{write} exists: name another file")
+    if write is not None:
+        _check_is_new(write)
     if watch and (block is not None or write is not None):
         raise SettingsError("--watch: shows each new block, so it takes neither --block nor --write")
     seen = run(_show(settings, LookAsked(owner, rpc, block, chain), watch=watch, as_json=as_json))
@@ -63,6 +63,14 @@ def look(
             say(
                 "its debt of the base is adopted as its hedge: `ratio: 0%` would close it, a book without `hedge:` leaves it alone"
             )
+
+
+def _check_is_new(file: Path) -> None:
+    """Refuse, before anything is read, a file that is there already or whose folder is not. Raises: SettingsError."""
+    if file.exists():
+        raise SettingsError(f"--write: {file} exists: name another file")
+    if not file.parent.is_dir():
+        raise SettingsError(f"--write: there is no folder {file.parent}")
 
 
 async def _show(settings: Settings, asked: LookAsked, *, watch: bool, as_json: bool) -> Glance:

@@ -12,7 +12,7 @@ from streams.backoff import Reminder, backoff_s
 from streams.cli.console import say
 from streams.look.owner_report import Glance, glance
 from streams.node.http_node import HttpNode
-from streams.redaction import redact, remember_secret
+from streams.redaction import is_node_url, redact, remember_secret
 from streams.settings import Settings
 
 _TIMEOUT_S = 10.0
@@ -40,7 +40,7 @@ async def looks(settings: Settings, asked: LookAsked, *, again: bool) -> AsyncIt
     Raises: SettingsError where owner or deployment are not known, UnreadableError, NodeError at the first look.
     """
     url = settings.rpc_urls[0] if asked.rpc is None else asked.rpc
-    if not url.startswith(("http://", "https://")):
+    if not is_node_url(url):
         raise SettingsError("--rpc: must be an http:// or https:// URL")
     remember_secret(url)
     node = HttpNode(url, timeout_s=_TIMEOUT_S)

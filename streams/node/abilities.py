@@ -108,7 +108,7 @@ async def _tried(rpc: Rpc, name: str, question: Question) -> Ability:
 def _answered(name: str, answer: msgspec.Raw) -> Ability:
     """Check an answer where a node may ignore parameters that it does not know. Raises: NodeError."""
     if name in {"eth_call", "state overrides"}:
-        payload = raw_bytes(parsed(_TEXT, answer, name))
+        payload = raw_bytes(parsed(_TEXT, answer, name), name)
         if not payload:
             return Ability(name=name, serves="no", says=f"no Multicall3 stands at {MULTICALL3}")
         ((succeeded, _),) = aggregated(payload)

@@ -76,14 +76,15 @@ def quantity(text: str) -> int:
         raise BrokenAnswerError(f"{text[:80]!r} is not a hexadecimal number") from None
 
 
-def raw_bytes(text: str) -> bytes:
-    """Read hexadecimal bytes. Raises: NodeError."""
+def raw_bytes(text: str, method: str) -> bytes:
+    """Read the hexadecimal bytes that a node answers to a method. Raises: NodeError naming the method."""
+    broken = BrokenAnswerError(f"{method}: the node answers {text[:80]!r}, which are not hexadecimal bytes")
     if not text.startswith("0x"):
-        raise BrokenAnswerError(f"{text[:80]!r} are not hexadecimal bytes")
+        raise broken
     try:
         return bytes.fromhex(text[2:])
     except ValueError:
-        raise BrokenAnswerError(f"{text[:80]!r} are not hexadecimal bytes") from None
+        raise broken from None
 
 
 def header_of(answer: BlockAnswer, *, is_bloom_proven: bool = False) -> Header:

@@ -19,12 +19,16 @@ from web3.types import BlockIdentifier, RPCEndpoint, RPCResponse
 from contracts_abi import load_abi
 from pipeline.errors import CallRevertedError, UnreadableError
 from pipeline.units import Address, Hash
+from streams.node.answers import raw_bytes
 from streams.node.contract_calls import Told
-from streams.node.rpc import CallRefused, Outcome, Question
+from streams.node.rpc import CallRefused, Outcome, Question, parsed
 
 AskAll = Callable[[Sequence[Question]], Awaitable[list[Outcome]]]
 Call = AsyncContractFunction
 """A function of a contract with its arguments, as web3 makes it."""
+_ANY = msgspec.json.Decoder(Any)
+_TEXT = msgspec.json.Decoder(str)
+_ANSWERED_BY_BYTES = frozenset({"eth_call", "eth_getCode"})
 _REVERTED = 3
 """The code of a revert, as most nodes write it."""
 
@@ -54,12 +58,13 @@ class BatchingProvider(AsyncJSONBaseProvider):
             sending.add_done_callback(self._sending.discard)
         answer: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append(((method, tuple(params)), answer))
-        return _response(await answer)
+        return _response(method, await answer)
 
     async def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
         """Ask the questions of a batch that web3 has made. Raises: NodeError."""
         outcomes = await self._ask_all([(method, tuple(params)) for method, params in batch_requests])
-        return [_response(outcome) for outcome in outcomes]
+        methods = [method for method, _ in batch_requests]
+        return [_response(method, outcome) for method, outcome in zip(methods, outcomes, strict=True)]
 
     async def _send(self) -> None:
         """Ask the queued questions; an error of the node fails all of them."""
@@ -76,10 +81,16 @@ class BatchingProvider(AsyncJSONBaseProvider):
                 answer.set_result(outcome)
 
 
-def _response(outcome: Outcome) -> RPCResponse:
-    """Return an answer in web3's form. A revert is left to web3; every other error is raised."""
+def _response(method: str, outcome: Outcome) -> RPCResponse:
+    """Return an answer in web3's form. A revert is left to web3; every other error is raised.
+
+    What must be bytes is checked here: web3 itself raises whatever its formatters do. Raises: NodeError.
+    """
     if not isinstance(outcome, CallRefused):
-        return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
+        result = parsed(_ANY, outcome, method)
+        if method in _ANSWERED_BY_BYTES:
+            raw_bytes(parsed(_TEXT, outcome, method), method)
+        return {"jsonrpc": "2.0", "id": 0, "result": result}
     if isinstance(outcome.error, CallRevertedError):
         return {"jsonrpc": "2.0", "id": 0, "error": {"code": _REVERTED, "message": str(outcome.error)}}
     raise outcome.error

@@ -10,9 +10,11 @@ from pipeline.errors import (
     BrokenAnswerError,
     StateGoneError,
 )
+from pipeline.messages.base import BlockRef
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.node.answers import (
     BlockAnswer,
+    LogAnswer,
     header_of,
     quantity,
     raw_bytes,
@@ -37,6 +39,7 @@ _HASHES_ONLY = False
 _OF_AN_ACCOUNT = ("eth_getBalance", "eth_getTransactionCount", "eth_getCode")
 
 _BLOCK = msgspec.json.Decoder(BlockAnswer | None)
+_LOGS = msgspec.json.Decoder(tuple[LogAnswer, ...])
 _TEXT = msgspec.json.Decoder(str)
 
 
@@ -105,7 +108,8 @@ class HttpNode:
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract at the state after a block, given by hash."""
         call = {"to": to, "data": "0x" + data.hex()}
-        return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_call", call), "eth_call"))
+        answer = await self._ask_at(at, "eth_call", call)
+        return raw_bytes(parsed(_TEXT, answer, "eth_call"), "eth_call")
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
@@ -126,7 +130,7 @@ class HttpNode:
         """
         call = {"to": MULTICALL3, "data": "0x" + call_of(calls).hex()}
         answer = await self._ask_at(at, "eth_call", call, overrides_of(calls))
-        results = aggregated(raw_bytes(parsed(_TEXT, answer, "eth_call")))
+        results = aggregated(raw_bytes(parsed(_TEXT, answer, "eth_call"), "eth_call"))
         if len(results) != len(calls):
             raise BrokenAnswerError(
                 f"eth_call with state overrides: {len(calls)} calls, {len(results)} results"
@@ -158,7 +162,20 @@ class HttpNode:
 
     async def code(self, account: Address, at: Hash) -> bytes:
         """Read the code at an address; empty for a plain account."""
-        return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_getCode", account), "eth_getCode"))
+        answer = await self._ask_at(at, "eth_getCode", account)
+        return raw_bytes(parsed(_TEXT, answer, "eth_getCode"), "eth_getCode")
+
+    async def logs(
+        self, address: Address, topics: Sequence[Sequence[str]], *, until: BlockRef
+    ) -> tuple[LogAnswer, ...]:
+        """Read a contract's logs up to a block, from the chain's first: at each place one of the topics named for it.
+
+        Nothing proves that these are all. Raises: NodeError, also where the node gives no logs so far back.
+        """
+        terms = {"address": address, "fromBlock": "0x0", "toBlock": hex(until.number), "topics": topics}
+        answer = await self._undisturbed.ask({until.hash}, lambda: self._rpc.ask("eth_getLogs", terms))
+        logs: tuple[LogAnswer, ...] = parsed(_LOGS, answer, "eth_getLogs")
+        return logs
 
     def web3(self, at: Hash) -> "Client":
         """Return a web3 client at the state after a block, for calls that are made rarely."""
@@ -196,7 +213,9 @@ def _account(outcomes: Sequence[Outcome]) -> AccountState | None:
         parsed(_TEXT, granted(outcome), method)
         for method, outcome in zip(_OF_AN_ACCOUNT, outcomes, strict=True)
     )
-    return AccountState(wei=Wei(quantity(wei)), nonce=quantity(nonce), has_code=bool(raw_bytes(code)))
+    return AccountState(
+        wei=Wei(quantity(wei)), nonce=quantity(nonce), has_code=bool(raw_bytes(code, "eth_getCode"))
+    )
 
 
 def _wei(outcome: Outcome) -> Wei:

@@ -4,7 +4,10 @@ Providers agree on little: the same limit comes as HTTP 429, as one of many code
 What is recognised here becomes a type of `pipeline.errors`; everything else in Evenkeel matches on the type.
 """
 
+import os
 import re
+
+import aiohttp
 
 from pipeline.errors import (
     BlockUnknownError,
@@ -86,10 +89,36 @@ def error_of_status(method: str, status: int) -> NodeError:
     return RequestRefusedError(f"{method}: the node answers HTTP {status}")
 
 
+def error_of_connection(method: str, error: Exception, *, name: str) -> NodeBusyError:
+    """Say why a node could not be asked, without the error's own text, which may hold the URL.
+
+    `name` is the node's host and port.
+    """
+    return NodeBusyError(f"{method}: no answer from {name}: {_why_no_connection(error)}")
+
+
+def _why_no_connection(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "its name does not resolve (DNS)"
+        case aiohttp.ClientConnectorCertificateError():
+            return "its TLS certificate is not valid"
+        case aiohttp.ClientSSLError():
+            return "TLS fails: is it http instead of https?"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number).lower()
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
+            return "it closed the connection in the middle"
+        case _:
+            return type(error).__name__
+
+
 def error_of_page(method: str, payload: bytes) -> NodeError | None:
     """Classify an answer of HTTP 200 that is a web page: a proxy speaks, not the node."""
     if payload.lstrip()[:1] == b"<":
-        return NodeBusyError(f"{method}: the node is busy: HTTP 200 with a web page, no JSON-RPC")
+        return NodeBusyError(
+            f"{method}: the node is busy: HTTP 200 with a web page, no JSON-RPC: is the URL a node's?"
+        )
     return None
 
 

@@ -17,9 +17,10 @@ from streams.backoff import Reminder
 from streams.node.batch_sizes import Batches
 from streams.node.bounded_body import ENCODINGS, read_bounded
 from streams.node.budget import NodeBudget, RateLimit
-from streams.node.node_errors import broken, error_of, error_of_page, error_of_status
+from streams.node.node_errors import broken, error_of, error_of_connection, error_of_page, error_of_status
 from streams.node.usage import Usage
 from streams.plain_text import one_line
+from streams.redaction import node_name
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +142,9 @@ class Rpc:
             return self._outcomes(questions, answers, status)
         if len(questions) > 1:
             raise self._no_batch(what, answers, status)
-        return [self._outcome(what, answers, status)]  # a node that could not read a question knows no id
+        if answers.id not in {0, None}:  # a node that could not read a question knows no id
+            raise broken(what, "the answer is to another question")
+        return [self._outcome(what, answers, status)]
 
     def _outcomes(
         self, questions: Sequence[Question], answers: Sequence[_Answer], status: int
@@ -201,10 +204,10 @@ class Rpc:
                     raise error_of_status(what, response.status)
                 return response.status, payload
         except TimeoutError:
-            raise NodeBusyError(f"{what}: no answer within {self._timeout_s} s") from None
+            raise NodeBusyError(f"{what}: no answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # neither the text nor the chain of causes: both may hold the URL
-            raise NodeBusyError(f"{what}: no answer: {type(error).__name__}") from None
+            raise error_of_connection(what, error, name=node_name(self._url)) from None
 
     def _rest(self, retry_after: str) -> None:
         """Pause for the seconds that the node asked for; a date is ignored."""

@@ -58,13 +58,13 @@ def simulated(answer: CallAnswer) -> SimulatedCall:
     returned = answer.return_data if error is None or error.data is None else error.data
     return SimulatedCall(
         succeeded=quantity(answer.status) == 1,
-        returned=raw_bytes(returned),
+        returned=raw_bytes(returned, "eth_simulateV1"),
         gas_used=quantity(answer.gas_used),
         logs=tuple(
             SimulatedLog(
                 address=Address(log.address.lower()),
                 topics=tuple(topic.lower() for topic in log.topics),
-                data=raw_bytes(log.data),
+                data=raw_bytes(log.data, "eth_simulateV1"),
             )
             for log in answer.logs
         ),

@@ -1,13 +1,13 @@
 """The types of a file's fields (addresses, shares, times, URLs), and the section that contains them."""
 
 from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from pipeline.units import Address, Bps, LogBps, PoolId, Seconds
 from streams.human_numbers import bps_text, parse_bps, parse_price_move, parse_seconds, price_move_text
 from streams.portfolio.names import read_address, read_pool
+from streams.redaction import is_node_url
 
 Addr = Annotated[Address, BeforeValidator(read_address)]
 """An address, or an ENS name in its place."""
@@ -21,8 +21,7 @@ Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
 
 
 def _http(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not is_node_url(url.get_secret_value()):
         raise ValueError("must be an http:// or https:// URL")
     return url
 

@@ -254,7 +254,7 @@ def test_a_name_is_not_taken_for_unknown_where_no_node_answers(desk, world, monk
     code, told = desk(owner="treasury.eth", odd=world.usdc_high)
     assert (code, told) == (
         1,
-        "error: treasury.eth: not resolved: eth_chainId: no answer: ClientConnectorError\n",
+        "error: treasury.eth: not resolved: eth_chainId: no answer from 127.0.0.1:1: connection refused\n",
     )
 
 

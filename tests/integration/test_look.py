@@ -145,7 +145,7 @@ def test_a_file_to_go_on_from_is_accepted(look, evenkeel: Run, owner: str):
     assert checked.code == 0, checked.err
     assert "dry-run" in checked.out
     again = look(owner, "--write", "mine.yaml")
-    assert (again.code, again.err) == (1, "error: mine.yaml exists: name another file\n")
+    assert (again.code, again.err) == (1, "error: --write: mine.yaml exists: name another file\n")
 
 
 def test_a_name_stands_for_an_address_and_an_older_block_for_the_newest(

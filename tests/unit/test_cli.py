@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -307,6 +309,61 @@ def test_a_folder_that_cannot_be_written_is_one_line_that_names_it(evenkeel, tmp
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "plain" in line or "folder exists" in line
     assert done.stderr.splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("init", "nowhere/p.yaml"), 1, "error: cannot use nowhere/p.yaml: No such file or directory"),
+        (
+            ("curve", "constant-product", "--plot", "nowhere/p.svg"),
+            1,
+            "error: cannot use nowhere/p.svg: No such file",
+        ),
+        (
+            ("look", "0x" + "ab" * 20, "--rpc", "http://127.0.0.1:9", "--write", "nowhere/p.yaml"),
+            1,
+            "error: --write: there is no folder nowhere",
+        ),
+        (
+            ("look", "0x" + "ab" * 20, "--rpc", "http://127.0.0.1:9", "--write", "."),
+            1,
+            "error: --write: . exists: name another file",
+        ),
+        (("init", "p" * 300), 1, "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_one_line_that_names_it(evenkeel, arguments, code, says):
+    done = evenkeel(*arguments)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert says in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", [("help", "settings"), ("curve", "constant-product"), ("--help",)])
+def test_an_output_that_is_full_is_one_line(tmp_path, command):
+    with Path("/dev/full").open("w") as full:
+        done = _as_a_program(*command, stdout=full, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: cannot write: No space left on device; what was to be shown or kept is not complete"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_program_without_an_output_does_what_it_is_for(tmp_path):
+    closed = (
+        "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', 'streams.cli', 'init'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", closed], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "wrote portfolio.yaml" in done.stderr) == (0, True), done.stderr
+    assert (tmp_path / "portfolio.yaml").exists()
+
+
+def _as_a_program(*command: str, **how: Any) -> "subprocess.CompletedProcess[str]":
+    words = [sys.executable, "-m", "streams.cli", *command]
+    return subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, **how)
 
 
 def test_two_workers_of_one_name_are_one_line(evenkeel, tmp_path):

@@ -11,7 +11,7 @@ from aiohttp import web
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from pipeline.errors import NodeBusyError, StateGoneError, UnreadableError
+from pipeline.errors import BrokenAnswerError, NodeBusyError, StateGoneError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.node.client import Client
 from streams.node.ens import _node, resolve
@@ -128,6 +128,16 @@ async def test_a_node_in_trouble_is_an_error_of_its_sort_for_everybody_and_witho
         assert isinstance(error, NodeBusyError)
         assert "eth_call: the node is busy" in str(error)
         assert KEY not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("nonsense", ["0xzz", "zz", 7, None, {"a": 1}, ["0x"]])
+async def test_what_is_no_bytes_is_the_nodes_fault_and_no_error_of_web3(nonsense: Any) -> None:
+    async with asking(lambda _: {"result": nonsense}) as (client, server, _):
+        with pytest.raises(BrokenAnswerError, match="^eth_call: "):
+            await client.ask([client.contract(TOKEN, "tokens/ERC20").functions.decimals()])
+        with pytest.raises(BrokenAnswerError, match="^eth_getCode: "):
+            await resolve(client, ["treasury.eth"])
+    assert len(server.requests) == 2
 
 
 async def test_a_state_that_is_gone_says_nothing_about_the_contract() -> None:

@@ -521,13 +521,31 @@ def test_two_books_of_one_name_are_refused():
         ("books: &b [*b]\n", "contains itself"),
         ("a: b\n---\nc: d\n", "no YAML"),
         ("? [x]\n: y\n", "a field's name must be a word"),
-        ("chain: \x07\n", "no YAML"),
+        ("chain:\n  id: \x07\n", "p.yaml:2:7: no YAML: a character that no text may hold (U+0007)"),
+        ("\n" + "[" * 400, "p.yaml:2:52: no YAML: more than 50 levels of values inside each other"),
     ],
 )
 def test_what_is_no_portfolio_is_refused(text, says):
     with pytest.raises(SettingsError, match=r"^p\.yaml") as caught:
         load(text)
     assert says in str(caught.value)
+
+
+def test_a_few_lines_of_aliases_do_not_become_billions_of_values():
+    lines = ["v0: &v0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"v{at}: &v{at} [{', '.join([f'*v{at - 1}'] * 9)}]" for at in range(1, 10)]
+    with pytest.raises(SettingsError, match=r"^p\.yaml:1: aliases repeat more than 200,000 values$"):
+        load("\n".join(lines))
+
+
+def test_books_may_share_what_an_alias_names():
+    shared = FILE.replace("strategy:", "strategy: &strategy", 1)
+    head, _, tail = second("eth2").partition("    strategy:")
+    rest = tail.split("\n    mode:")[-1]
+    text = f"{shared}{head}    strategy: *strategy\n    mode:{rest}"
+    assert text.count("*strategy") == 1
+    first, other = load(text)
+    assert other.strategy == first.strategy
 
 
 def test_a_private_key_where_an_address_belongs_is_not_repeated():

@@ -48,6 +48,8 @@ def test_what_is_no_secret_stays():
         "offset 12 of evenkeel-31337.events.v1[2]@12",
         "0x" + "ab" * 96,  # data of a log
         "tokens: 5, tokenId 7",
+        "signer.yaml:3:1: private_key: unknown field; known: keystore",
+        "EVENKEEL_KAFKA_PASSWORD: unknown variable; did you mean EVENKEEL_KAFKA_PASSWORD_FILE?",
     ):
         assert redact(text) == text
 

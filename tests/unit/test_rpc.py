@@ -8,11 +8,12 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, web
 
-from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
+from pipeline.errors import BrokenAnswerError, CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
 from streams.node.budget import NodeBudget, RateLimit
 from streams.node.rpc import CallRefused, Rpc
 from streams.rehearse.forwarder import forwarding
@@ -323,6 +324,55 @@ async def test_a_node_that_is_not_there() -> None:
         await rpc.ask("echo", 1)
     await rpc.close()
     assert not [key for key in KEYS if key in "".join(traceback.format_exception(caught.value))]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "says"),
+    [
+        ("http", "no answer from 127.0.0.1:{port}: connection refused"),
+        ("https", "no answer from .*: TLS fails"),
+    ],
+)
+async def test_an_error_of_the_connection_names_the_node_and_the_reason(scheme: str, says: str) -> None:
+    async with node(answering(echo)) as there:
+        port = urlsplit(there._url).port
+        if scheme == "https":
+            await _fails_at(f"https://127.0.0.1:{port}/{KEYS[0]}", says)
+    if scheme == "http":
+        await _fails_at(f"http://127.0.0.1:{port}/{KEYS[0]}", says.format(port=port))
+
+
+async def test_a_host_without_an_address_is_named() -> None:
+    await _fails_at(
+        f"http://no-such-host.invalid/{KEYS[0]}", "from no-such-host.invalid:80: its name does not resolve"
+    )
+
+
+async def test_a_node_that_hangs_up_in_the_middle_is_named() -> None:
+    async def hangs_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hangs_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        await _fails_at(f"http://127.0.0.1:{port}/{KEYS[0]}", f"from 127.0.0.1:{port}: ")
+
+
+async def _fails_at(url: str, says: str) -> None:
+    rpc = Rpc(url, timeout_s=5)
+    try:
+        with pytest.raises(NodeBusyError, match=f"^echo: .*{says}") as caught:
+            await rpc.ask("echo", 1)
+    finally:
+        await rpc.close()
+    assert KEYS[0] not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_an_answer_to_another_question_is_broken() -> None:
+    error = await fails_with(
+        answering(lambda _: {"id": 424_242, "result": "0x1"}), "echo: the answer is to another"
+    )
+    assert isinstance(error, BrokenAnswerError)
 
 
 @pytest.mark.parametrize("key", KEYS)

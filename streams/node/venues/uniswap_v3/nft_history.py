@@ -1,14 +1,13 @@
 """Read what was put into NFTs and taken out since their mint, from the position manager's logs."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
-
-from eth_utils.address import to_checksum_address
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from pipeline.errors import BrokenAnswerError
 from pipeline.units import Address, BlockNumber, RawAmount, Seconds, TokenId
 from pipeline.venues.abi import event_topic
 from pipeline.venues.log_words import WORD_BYTES
+from streams.node.answers import LogAnswer, quantity, raw_bytes
 from streams.node.http_node import HttpNode
 from streams.node.port import Header
 
@@ -31,18 +30,16 @@ async def read_histories(
     node: HttpNode, manager: Address, token_ids: Sequence[TokenId], head: Header
 ) -> dict[TokenId, list[NftChange]]:
     """Read all changes of NFTs up to a block, in order. Raises: NodeError where the node has no logs so far back."""
-    terms: Any = {
-        "address": to_checksum_address(manager),
-        "fromBlock": 0,
-        "toBlock": head.block.number,
-        "topics": [list(_EVENTS), [f"0x{token_id:064x}" for token_id in token_ids]],
-    }
-    logs: Sequence[Mapping[str, Any]] = await node.web3(head.block.hash).w3.eth.get_logs(terms)
+    topics = [list(_EVENTS), [f"0x{token_id:064x}" for token_id in token_ids]]
+    logs = await node.logs(manager, topics, until=head.block)
+    placed = {(BlockNumber(quantity(log.block_number)), quantity(log.log_index)): log for log in logs}
+    if len(placed) < len(logs):
+        raise BrokenAnswerError("eth_getLogs: the node answers a log twice")
     asked = set(token_ids)
-    times = await _times(node, {log["blockNumber"] for log in logs})
+    times = await _times(node, {number for number, _ in placed})
     found: dict[TokenId, list[NftChange]] = {}
-    for log in sorted(logs, key=lambda log: (log["blockNumber"], log["logIndex"])):
-        token_id, change = _change(log, manager, times)
+    for number, index in sorted(placed):
+        token_id, change = _change(placed[number, index], manager, times[number])
         if token_id not in asked:
             raise BrokenAnswerError(
                 f"eth_getLogs: the node answers a log of NFT {token_id}, which was not asked for"
@@ -51,20 +48,18 @@ async def read_histories(
     return found
 
 
-def _change(
-    log: Mapping[str, Any], manager: Address, times: Mapping[BlockNumber, Seconds]
-) -> tuple[TokenId, NftChange]:
+def _change(log: LogAnswer, manager: Address, time_s: Seconds) -> tuple[TokenId, NftChange]:
     """Decode a log: in all three events the second topic is the NFT, and the last two of three words are amounts."""
-    event = _EVENTS.get(log["topics"][0].to_0x_hex()) if len(log["topics"]) == 2 else None
-    if event is None or log["address"].lower() != manager or len(log["data"]) != 3 * WORD_BYTES:
+    event = _EVENTS.get(log.topics[0].lower()) if len(log.topics) == 2 else None
+    data = raw_bytes(log.data, "eth_getLogs")
+    if event is None or log.address.lower() != manager or len(data) != 3 * WORD_BYTES:
         raise BrokenAnswerError(
-            f"eth_getLogs: asked for changes of NFTs, the node answers another log of {log['address']}"
+            f"eth_getLogs: asked for changes of NFTs, the node answers another log of {log.address[:80]!r}"
         )
     amount0, amount1 = (
-        int.from_bytes(log["data"][at : at + WORD_BYTES], "big") for at in (WORD_BYTES, 2 * WORD_BYTES)
+        RawAmount(int.from_bytes(data[at : at + WORD_BYTES], "big")) for at in (WORD_BYTES, 2 * WORD_BYTES)
     )
-    change = NftChange(times[log["blockNumber"]], event, (RawAmount(amount0), RawAmount(amount1)))
-    return TokenId(int.from_bytes(log["topics"][1], "big")), change
+    return TokenId(quantity(log.topics[1])), NftChange(time_s, event, (amount0, amount1))
 
 
 async def _times(node: HttpNode, numbers: Collection[BlockNumber]) -> dict[BlockNumber, Seconds]:
