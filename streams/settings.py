@@ -251,7 +251,7 @@ def _settings_file() -> Document | None:
         return None
     document = read_yaml(read_text(SETTINGS_FILE), str(SETTINGS_FILE))
     if document.value is not None and not isinstance(document.value, dict):
-        raise SettingsError(f"{document.where(())}: must hold fields, one a line")
+        raise SettingsError(f"{document.where(())}: must hold fields, one per line")
     return document
 
 

@@ -1,9 +1,10 @@
 """Parse YAML with the position of each value, so that an error can name file, line and column."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -104,7 +105,7 @@ class _Composer(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Build the next node and all inside it. Raises: ComposerError where it lies too deep."""
         if self._depth > _DEEPEST:
-            mark = self.peek_event().start_mark
+            mark = cast("Any", self).peek_event().start_mark  # has no types
             raise ComposerError(None, None, f"more than {_DEEPEST} levels of values inside each other", mark)
         self._depth += 1
         node = super().compose_node(parent, index)
@@ -165,14 +166,31 @@ def path_text(path: FieldPath) -> str:
     return f"{''.join(parts).lstrip('.')}: " if parts else ""
 
 
+_REWORDED: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"\binput should be a valid integer.*", re.IGNORECASE), "must be a whole number"),
+    (re.compile(r"\binput should be a valid (number|decimal).*", re.IGNORECASE), "must be a number"),
+    (re.compile(r"\binput should be greater than or equal to ", re.IGNORECASE), "must be at least "),
+    (re.compile(r"\binput should be less than or equal to ", re.IGNORECASE), "must be at most "),
+    (re.compile(r"\b(input|string) should ", re.IGNORECASE), "must "),
+)
 _IN_OUR_WORDS: Mapping[str, str] = {
     "int_parsing": "must be a whole number",
+    "decimal_parsing": "must be a number",
+    "decimal_type": "must be a number",
+    "finite_number": "must be a finite number",
     "int_type": "must be a whole number",
     "string_type": "must be a word",
     "tuple_type": "must be a list",
-    "model_type": "must hold fields, one a line",
-    "model_attributes_type": "must hold fields, one a line",
+    "model_type": "must hold fields, one per line",
+    "model_attributes_type": "must hold fields, one per line",
 }
+
+
+def in_our_words(says: str) -> str:
+    """Reword what pydantic says of a value: `Input should be greater than 0` becomes `must be greater than 0`."""
+    for theirs, ours in _REWORDED:
+        says = theirs.sub(ours, says)
+    return says[:1].lower() + says[1:]
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
@@ -191,8 +209,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
             case "literal_error":
                 found.append(Problem(path, f"must be {context['expected']}"))
             case kind:
-                says = detail["msg"][:1].lower() + detail["msg"][1:]
-                found.append(Problem(path, _IN_OUR_WORDS.get(kind, says)))
+                found.append(Problem(path, _IN_OUR_WORDS.get(kind) or in_our_words(detail["msg"])))
     return found
 
 

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,7 +18,7 @@ from streams.cli.command_groups import Group
 from streams.plain_text import several_lines
 from streams.process import CONFIGURATION, code_of
 from streams.redaction import redact
-from streams.yaml_positions import did_you_mean
+from streams.yaml_positions import did_you_mean, in_our_words
 
 _COMMANDS: Mapping[str, str] = {
     "look": "look",
@@ -166,7 +165,7 @@ def _have_outputs() -> None:
     """Put the null device where we were started with a standard stream closed: there is nobody to show anything to."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _fail_on_file(error: OSError) -> NoReturn:
@@ -187,8 +186,7 @@ def _give_up_output() -> None:
 
 def _usage(error: UsageError) -> str:
     """Describe what is wrong with a command line, and where its help is: one line, whatever the mistake."""
-    says = error.format_message().rstrip(".")
-    says = says[:1].lower() + says[1:]
+    says = in_our_words(error.format_message().rstrip("."))
     command = error.ctx.command_path if error.ctx is not None else "evenkeel"
     return f"error: {says} (`{command} --help`)"
 

@@ -46,9 +46,9 @@ def _said(policy: Policy, size: Size) -> str:
     mint, most = _quote(policy, size.mint_quote), _quote(policy, size.most_quote)
     share = bps_text(policy.limits.signer.max_share_of_depth_bps)
     pool = address_text(policy, policy.reference_pool)
-    fits = f"{pool} takes {most} in one mint now (limits.signer.max_share_of_depth {share})"
+    fits = f"pool {pool} takes at most {most} in one mint now (limits.signer.max_share_of_depth {share})"
     if size.fits:
-        return f"it would mint {mint}, {fits}"
+        return f"it would mint {mint}; {fits}"
     return (
         f"it would mint {mint}, more than fits: {fits}; its plans would be refused (depth) until it is smaller, "
         "its pool deeper or the share larger, here and in the signer's file"

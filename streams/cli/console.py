@@ -27,7 +27,9 @@ _WRAPPED_WIDTH = 18
 _GAP = 2
 """Between two columns."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line; integers as decimal strings.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object per line; integers as decimal strings.")
+]
 
 
 def out() -> Console:

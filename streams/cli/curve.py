@@ -41,20 +41,24 @@ class _Shown(NamedTuple):
     now: float
     edges: Sequence[float]
     scale: float
+    units: str = ""
+    """What base and quote are, for a book."""
 
 
 def curve(
     name: Annotated[str, typer.Argument(help=f"{', '.join(AMMS)}; a file with an equation; or book/ID.")],
     *,
     within: Annotated[
-        tuple[float, float] | None, typer.Option("--range", help="Lowest and highest price of a range.")
+        tuple[float, float] | None,
+        typer.Option("--range", metavar="LOW HIGH", help="Lowest and highest price of a range."),
     ] = None,
     given: Annotated[
         list[str] | None, typer.Option("--with", help="A parameter, as NAME=VALUE; several times.")
     ] = None,
     price: Annotated[float | None, typer.Option(help="The price of now, quote per base.")] = None,
     prices: Annotated[
-        tuple[float, float] | None, typer.Option(help="Show these prices, lowest and highest.")
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Show these prices, lowest and highest."),
     ] = None,
     volatility: Annotated[str, typer.Option(help="Of the price, per year, for LVR.")] = "60%",
     plot: Plot = None,
@@ -68,7 +72,7 @@ def curve(
     if plot is not None:
         require_plots(plot)
     if keys.book.matches(name):
-        if within or given or price:
+        if within or given or price is not None:
             raise SettingsError("a book has its own ranges and price: leave --range, --with and --price out")
         shown = _of_book(keys.book.parse(name)[0])
     else:
@@ -87,7 +91,7 @@ def curve(
 def _of_amm(name: str, parameters: dict[str, float], price: float | None) -> _Shown:
     made = curve_of(find_amm(name), parameters, _cache())
     edges = [edge for edge in (made.low, made.high) if 0 < edge < math.inf]
-    now = price or (math.sqrt(made.low * made.high) if len(edges) == 2 else 1.0)
+    now = price if price is not None else (math.sqrt(made.low * made.high) if len(edges) == 2 else 1.0)
     worth = made.at(now).value
     for label, formula in made.derived.formulas.items():
         say(f"{label} = {formula}")
@@ -105,7 +109,10 @@ def _of_book(book: BookId) -> _Shown:
     derived = derived_once(AMMS["range"].invariant, _cache())
     made = curve_of_book(derived, now.policy, now.stock)
     block = "" if now.at.head is None else f" at block {now.at.head.number}"
-    return _Shown(f"{keys.book(book)}{block}", made.at, price_of(now.policy, now.stock), made.edges(), 1.0)
+    symbols = {token.address: token.symbol for token in now.policy.tokens}
+    units = f"; base {symbols[now.policy.base]}, quote {symbols[now.policy.quote]}; prices, values and LVR in quote"
+    price = price_of(now.policy, now.stock)
+    return _Shown(f"{keys.book(book)}{block}", made.at, price, made.edges(), 1.0, units)
 
 
 async def _read(settings: Settings, book: BookId) -> BookNow:
@@ -168,4 +175,4 @@ def _print(shown: _Shown, points: Sequence[Point], variance: float, *, as_json: 
         return
     columns = ("price", "base", "quote", "value", "held", "delta", "gamma", "lvr_per_year")
     cells = [[f"{row[column]:.6g}" for column in columns] for row in rows]
-    print_table(shown.title, [f">{column.replace('_', ' ')}" for column in columns], cells)
+    print_table(f"{shown.title}{shown.units}", [f">{column.replace('_', ' ')}" for column in columns], cells)

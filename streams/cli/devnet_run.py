@@ -30,7 +30,10 @@ def keep_devnet(
     with ending_when_told(), net.up(folder, seed=seed, cache=cache, say=say) as running:
         leave_positions(running.chain, running.world)
         say(f"broker {running.bootstrap_servers}, chain {running.rpc_url}, in {running.folder}")
-        say("next, elsewhere: evenkeel init, evenkeel apply, evenkeel up. Ctrl-C ends all of it")
+        say(
+            "next, in another terminal and this folder: evenkeel init, evenkeel apply, evenkeel up. "
+            "Ctrl-C here ends all of it"
+        )
         _mine(running, block_s, with_flow=with_flow)
     say("the devnet has ended")
 

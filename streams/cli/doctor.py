@@ -93,7 +93,7 @@ async def _broker(settings: Settings) -> str:
 
 async def _topics(settings: Settings) -> str:
     await check_topics(settings.kafka, settings.chain, settings.partitions)
-    return f"{len(TOPICS)} of {settings.partitions} shards, as they must be"
+    return f"{len(TOPICS)} topics of {settings.partitions} shards each"
 
 
 class _State:

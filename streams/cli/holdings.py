@@ -60,7 +60,11 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
         ">age",
         "~state",
     ]
-    print_table(f"inventory on chain {settings.chain}", columns, [_book_row(each) for each in books])
+    print_table(
+        f"inventory on chain {settings.chain}, prices in quote per base",
+        columns,
+        [_book_row(each) for each in books],
+    )
     _say_what_is_set_apart(books)
     where = [row for each in books for row in _holding_rows(each)]
     if where:
@@ -231,10 +235,9 @@ def chosen_books(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
 
 
 def no_such_book(name: str, known: Iterable[str]) -> str:
-    """Report that a book is not there, which one may be meant, and which there are."""
+    """Report that a book is not there, and which one may be meant, else which there are."""
     names = sorted(known)
-    there = f"; there are {', '.join(names)}" if names else "; there are no books yet"
-    return f"there is no book {name}{did_you_mean(name, names)}{there}"
+    return f"there is no book {name}{did_you_mean(name, names) if names else '; there are no books yet'}"
 
 
 def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:

@@ -63,6 +63,9 @@ def list_intents(
         for known in found:
             print_json(json.dumps(_as_json(known)))
         return
+    if not found:
+        say("no intent is open" if open_only else "nothing has been asked of a signer")
+        return
     print_table(
         "intents",
         ["intent", "book", "step", ">made at", "stands", ">nonce", "transaction", "signer"],

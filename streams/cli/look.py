@@ -17,7 +17,7 @@ from streams.cli.hedge import print_hedges
 from streams.cli.looking import LookAsked, looks
 from streams.cli.sentences import sentence
 from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position_row, views_of
-from streams.cli.wording import named_in, pair_price_text
+from streams.cli.wording import named_in, pair_price_text, price_unit
 from streams.human_numbers import bps_text, duration_text, short
 from streams.kafka.codec import encode
 from streams.look.account_before import standing_text, waiting_told
@@ -98,7 +98,7 @@ def _print(seen: Glance) -> None:
 
 def _print_pair(each: PairNow, seen: Glance) -> None:
     policy, pair = each.book.policy, each.pair
-    title = f"{pair.base.symbol}/{pair.quote.symbol} positions"
+    title = f"{pair.base.symbol}/{pair.quote.symbol} positions, ranges in {price_unit(policy)}"
     print_table(title, COLUMNS, [position_row(each, view, seen) for view in views_of(each)])
     view = each.book.view()
     if view is None:
@@ -112,7 +112,7 @@ def _print_pair(each: PairNow, seen: Glance) -> None:
             f">{pair.base.symbol}",
             f">{pair.quote.symbol}",
             f">share of {pair.base.symbol}",
-            ">price",
+            f">{price_unit(policy)}",
         ],
         [
             (

@@ -19,7 +19,9 @@ from streams.verify import Verdict, against_the_chain, against_the_fold, load_sh
 state = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
+    add_completion=False,
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     help="What a shard remembers, and whether it is right.",
 )
 

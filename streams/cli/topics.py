@@ -106,6 +106,8 @@ def tail(
         since_ms=_ms_of("--since", since),
         until_ms=_ms_of("--until", until),
     )
+    if chosen.since_ms is not None and chosen.until_ms is not None and chosen.until_ms <= chosen.since_ms:
+        raise SettingsError(f"--until: {until} is not after --since, {since}")
     count = None if from_beginning or since is not None else last
     run(
         _tail(

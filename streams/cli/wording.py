@@ -51,6 +51,12 @@ def pair_decimals(policy: Policy) -> tuple[int, int]:
     return (base, quote) if policy.base < policy.quote else (quote, base)
 
 
+def price_unit(policy: Policy) -> str:
+    """Name what a price of a book's pair is counted in, e.g. `USDC per WETH`."""
+    symbols = {token.address: token.symbol for token in policy.tokens}
+    return f"{symbols[policy.quote]} per {symbols[policy.base]}"
+
+
 def pair_price_text(policy: Policy, price: Price) -> str:
     """Show a price of a book's pair: the quote per base, in whole tokens."""
     base_is_0 = policy.base < policy.quote

@@ -117,9 +117,9 @@ async def allowances_told(reader: ContractReader, policy: Policy) -> list[str]:
         if not isinstance(answer, UnreadableError) and answer[0]:
             what = f"{_amount(policy, token, answer[0])}{_bound(policy, token, answer[0])}"
             takers.setdefault(what, []).append(name)
-    parts = [f"{' and '.join(names)} {what}" for what, names in takers.items()]
+    parts = [f"{' and '.join(names)} take {what}" for what, names in takers.items()]
     owner = words_of(policy)["owner"][0]
-    return [f"book {policy.book}: {owner} allows already: {'; '.join(parts)}"] if parts else []
+    return [f"book {policy.book}: {owner} already lets {'; '.join(parts)}"] if parts else []
 
 
 def _spenders(policy: Policy) -> list[tuple[str, Address]]:

@@ -25,7 +25,7 @@ def positions(user: User) -> list[dict]:
 
 def test_from_nothing_to_a_proposal_and_its_reason(user):
     devnet = user.start("devnet", "up", "--block-time", "0.5", log="devnet.log")
-    user.until(lambda: "next, elsewhere" in user.read("devnet.log"), "devnet")
+    user.until(lambda: "next, in another terminal" in user.read("devnet.log"), "devnet")
     assert user.run("devnet", "status").returncode == 0
     assert user.run("init").returncode == 0
     up = user.start("up", "portfolio.yaml", log="up.log")

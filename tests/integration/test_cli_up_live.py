@@ -55,7 +55,7 @@ def ends_in_order(user: User, log: str) -> None:
 
 def test_up_runs_a_signer_only_where_it_is_told_to_and_a_book_is_live(user):
     user.start("devnet", "up", "--block-time", "0.5", log="devnet.log")
-    user.until(lambda: "next, elsewhere" in user.read("devnet.log"), "devnet")
+    user.until(lambda: "next, in another terminal" in user.read("devnet.log"), "devnet")
     write_files(user)
     assert "nothing is sent without --live" in user.run("up", "--signer", "signer.yaml").stderr
     assert "would act: say --live as well" in user.run("up", "portfolio.yaml").stderr

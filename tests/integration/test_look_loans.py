@@ -150,7 +150,7 @@ def test_what_stands_allowed_and_what_waits_is_said(
     monkeypatch.setattr("streams.node.stable_reads._MAKING_S", 0.0)  # nobody makes a block of what waits here
     before = look(evenkeel, chain, owner)
     assert "waiting to be mined" not in before.err
-    assert "allows already: the router and the position manager any amount of WETH" in before.err
+    assert "already lets the router and the position manager take any amount of WETH" in before.err
     chain.rpc("evm_setAutomine", False)
     nonce = int(chain.rpc("eth_getTransactionCount", owner, "latest"), 16)
     for _ in range(2):

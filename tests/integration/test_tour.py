@@ -129,7 +129,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[User
     user.env["EVENKEEL_INSTANCE"] = "tour"
     try:
         user.start("devnet", "up", "--no-flow", "--block-time", "0.5", log="devnet.log")
-        user.until(lambda: "next, elsewhere" in user.read("devnet.log"), "devnet")
+        user.until(lambda: "next, in another terminal" in user.read("devnet.log"), "devnet")
         (user.folder / "init.log").write_text(user.run("init").stderr)
         user.start("up", "portfolio.yaml", log="up.log")
         user.until(lambda: len(user.run("positions", "--json").stdout.splitlines()) == 2, "positions")

@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from streams.cli import app, main
 from streams.cli.help import TOPICS
+from streams.cli.holdings import no_such_book
 from streams.process import CONFIGURATION
 from streams.settings import Settings, variable_of
 from streams.work.group import Rejoined
@@ -139,6 +140,31 @@ def test_a_list_of_commands_cuts_nothing_off(evenkeel, group):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_completion_is_installed_for_the_whole_program_alone():
+    for path in COMMANDS:
+        command = get_command(app)
+        for name in path:
+            command = command.get_command(None, name)
+        offered = {option for each in command.params for option in each.opts}
+        assert ("--install-completion" in offered) == (path == ()), path
+
+
+def test_a_range_of_prices_is_shown_as_it_is_written(evenkeel):
+    assert "--range LOW HIGH " in evenkeel("curve", "--help").stdout
+
+
+def test_an_unknown_book_is_met_with_the_likely_one_or_with_all():
+    assert no_such_book("alhpa", ["alpha", "beta"]) == "there is no book alhpa; did you mean alpha?"
+    assert no_such_book("x", ["beta", "alpha"]) == "there is no book x; known: alpha, beta"
+    assert no_such_book("x", []) == "there is no book x; there are no books yet"
+
+
+def test_an_end_before_the_beginning_is_refused(evenkeel):
+    settings = {"EVENKEEL_BROKER": "127.0.0.1:9", "EVENKEEL_CHAIN_ID": "1"}
+    done = evenkeel("topics", "tail", "decisions", "--since", "2h", "--until", "3h", **settings)
+    assert (done.returncode, done.stderr) == (1, "error: --until: 3h is not after --since, 2h\n")
+
+
 def test_help_explains_commands_and_topics(evenkeel):
     assert "Usage: evenkeel topics tail" in evenkeel("help", "topics", "tail").stdout
     assert "Usage: evenkeel [OPTIONS]" in evenkeel("help").stdout
@@ -207,6 +233,10 @@ def test_wrong_usage_exits_with_2(tmp_path, evenkeel, arguments):
         (("inventroy",), "there is no command inventroy; did you mean inventory? (`evenkeel --help`)"),
         (("topics", "tial"), "did you mean"),
         (("apply", "--dri-run"), "--dry-run"),
+        (("look", "0x1", "--block", "0x10"), "invalid value for '--block': must be a whole number (`"),
+        (("look", "0x1", "--block", "-1"), "invalid value for '--block': must be at least 1 (`"),
+        (("broker", "up", "--port", "99999"), "invalid value for '--port': must be at most 65535 (`"),
+        (("curve", "range", "--range", "1,2", "3"), "invalid value for '--range': must be a number (`"),
     ],
 )
 def test_a_typing_error_is_met_with_what_may_be_meant(evenkeel, arguments, says):

@@ -133,9 +133,9 @@ async def test_a_node_in_trouble_is_an_error_of_its_sort_for_everybody_and_witho
 @pytest.mark.parametrize("nonsense", ["0xzz", "zz", 7, None, {"a": 1}, ["0x"]])
 async def test_what_is_no_bytes_is_the_nodes_fault_and_no_error_of_web3(nonsense: Any) -> None:
     async with asking(lambda _: {"result": nonsense}) as (client, server, _):
-        with pytest.raises(BrokenAnswerError, match="^eth_call: "):
+        with pytest.raises(BrokenAnswerError, match=r"^eth_call: "):
             await client.ask([client.contract(TOKEN, "tokens/ERC20").functions.decimals()])
-        with pytest.raises(BrokenAnswerError, match="^eth_getCode: "):
+        with pytest.raises(BrokenAnswerError, match=r"^eth_getCode: "):
             await resolve(client, ["treasury.eth"])
     assert len(server.requests) == 2
 

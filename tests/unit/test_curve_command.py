@@ -80,6 +80,8 @@ def test_a_file_and_its_parameters(evenkeel, tmp_path):
         (("curve", "range", "--range", "2", "1"), "lowest price 2.0 is not below the highest 1.0"),
         (("curve", "solidly", "--volatility", "much"), "--volatility: 'much' is not a share"),
         (("curve", "solidly", "--price", "-1"), "the price -1.0 is not positive"),
+        (("curve", "solidly", "--price", "0"), "the price 0.0 is not positive"),
+        (("curve", "book/a", "--price", "0"), "a book has its own ranges and price"),
         (("curve", "solidly", "--prices", "2", "1"), "no grid of"),
         (("curve", "solidly", "--plot", "x.pdf"), "x.pdf: a picture is .svg or .png"),
         (("curve", "book/a", "--price", "1"), "a book has its own ranges and price"),

@@ -213,6 +213,50 @@ def test_every_command_named_exists(path):
             assert (first, rest[0]) in known, f"evenkeel {first} {rest[0]}"
 
 
+OPTION = r"(?<![\w-])(--?[a-z][a-z-]*)"
+
+
+def options_named(text: str) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Find what is written behind a command, in backticks or at the beginning of a line, with the command's name and itself."""
+    root: Any = get_command(app)
+    for written in every(r"`(?:evenkeel )?([a-z]+(?: [^`]*)?)`", text) + every(
+        r"^\$? *evenkeel ([^#\n]*)", text
+    ):
+        command, path, words = root, (), written.split("`")[0].split()
+        while (
+            words
+            and hasattr(command, "get_command")
+            and (under := command.get_command(None, words[0])) is not None
+        ):
+            command, path, words = under, (*path, words[0]), words[1:]
+        for option in every(OPTION, " ".join(words)) if path else ():
+            yield option, path, command
+
+
+def unknown_options(path: Path) -> list[str]:
+    return [
+        f"{named(path)}: evenkeel {' '.join(words)} {option}"
+        for option, words, command in options_named(text_of(path))
+        if option
+        not in {"--help", "-h"}.union(*([*each.opts, *each.secondary_opts] for each in command.params))
+    ]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_every_option_named_exists(path):
+    assert unknown_options(path) == []
+
+
+def test_every_option_that_a_message_names_exists():
+    assert [wrong for path in modules() for wrong in unknown_options(path)] == []
+
+
+def test_options_are_looked_for():
+    found = [(option, words) for path in PROSE for option, words, _ in options_named(text_of(path))]
+    assert len(found) > 100
+    assert ("--no-follow", ("topics", "tail")) in found
+
+
 @pytest.mark.parametrize("path", PROSE, ids=named)
 def test_every_variable_named_exists(path):
     known = {variable_of(field) for field in Settings.model_fields}

@@ -139,7 +139,7 @@ def test_an_empty_variable_is_not_set(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("EVENKEEL_PARTITIONS", "0", "greater than or equal to 1"),
+        ("EVENKEEL_PARTITIONS", "0", "at least 1"),
         ("EVENKEEL_PARTITIONS", "four", "must be a whole number"),
         ("EVENKEEL_CHAIN_ID", "-1", "greater than 0"),
         ("EVENKEEL_BROKER", "localhost", "must be host:port"),
@@ -151,7 +151,7 @@ def test_an_empty_variable_is_not_set(monkeypatch):
         ("EVENKEEL_RPC_URL", "http://[127.0.0.1", "must be http:// or https:// URLs"),
         ("EVENKEEL_RPC_WS", "http://x", "must be a ws:// or wss:// URL"),
         ("EVENKEEL_RPC_PER_SECOND", "ten", "must be a whole number"),
-        ("EVENKEEL_RPC_PER_DAY", "100, 0", "greater than or equal to 1"),
+        ("EVENKEEL_RPC_PER_DAY", "100, 0", "at least 1"),
         ("EVENKEEL_INSTANCE", "a b", "match pattern"),
         ("EVENKEEL_LOG_FORMAT", "xml", "must be 'auto', 'console' or 'json'"),
         ("EVENKEEL_PARTITONS", "4", "unknown variable; did you mean EVENKEEL_PARTITIONS?"),

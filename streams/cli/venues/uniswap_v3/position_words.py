@@ -15,8 +15,8 @@ from pipeline.venues.uniswap_v3.forms.entries import Pool
 from streams.cli.venues.event_names import topic_names
 from streams.cli.venues.plain import PlainVenue
 from streams.cli.venues.port import InUnits
-from streams.cli.venues.uniswap_v3.ranges import range_text
-from streams.cli.wording import Named, named_in, pair_decimals, pair_price_text
+from streams.cli.venues.uniswap_v3.ranges import prices_text, range_text
+from streams.cli.wording import Named, named_in, pair_decimals, pair_price_text, price_unit
 from streams.human_numbers import short
 from streams.present_books import BookNow
 
@@ -92,8 +92,9 @@ def _pool_name(pool: Pool, names: Named) -> str:
 def _range_in(policy: Policy, pool: Pool, held: HeldNft) -> str:
     """Show a range in prices of the book's base, lowest first, with its ticks."""
     base_is_0 = pool.token0 == policy.base or pool.token1 == policy.quote
-    ticks = held.position.tick_lower, held.position.tick_upper
-    return range_text(ticks, (pool.decimals0, pool.decimals1), base_is_0=base_is_0)
+    lower, upper = held.position.tick_lower, held.position.tick_upper
+    prices = prices_text((lower, upper), (pool.decimals0, pool.decimals1), base_is_0=base_is_0)
+    return f"{prices} {price_unit(policy)} (ticks {lower}..{upper})"
 
 
 def _price(policy: Policy, sqrt_price_x96: int) -> str:
