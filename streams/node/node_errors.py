@@ -6,6 +6,7 @@ What is recognised here becomes a type of `pipeline.errors`; everything else in 
 
 import os
 import re
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -23,6 +24,7 @@ from pipeline.errors import (
 
 _BUSY_STATUSES = frozenset({408, 425, 429})
 _TOO_LARGE_STATUSES = frozenset({413, 414, 431})
+_WRONG_URL_STATUSES = frozenset({301, 302, 307, 308, 401, 403, 404, 405})
 _REVERTED_CODES = frozenset({3, -32015, *range(-38025, -38009)})  # the latter of eth_simulateV1
 _BUSY_CODES = frozenset({15, 429, -429, -32005, -32007, -32016, -32029, -32097})
 _MISSING_CODES = frozenset({-32601, -32004})
@@ -73,11 +75,18 @@ _BUSY = re.compile(
 )
 
 
+_IN_SHORT: Mapping[type[NodeError], str] = {
+    NodeBusyError: "the node is busy: ",
+    StateGoneError: "the node no longer has the state of that block (an archive node has): ",
+}
+"""What is put before a node's own words."""
+
+
 def error_of(method: str, *, code: int, message: str, status: int = 200) -> NodeError:
     """Classify an error in a node's answer, whose message must be free of keys already."""
     sort = _sort_of(code, message, status)
     says = f"{message or 'no reason given'} ({code}), HTTP {status}"
-    return sort(f"{method}: the node is busy: {says}" if sort is NodeBusyError else f"{method}: {says}")
+    return sort(f"{method}: {_IN_SHORT.get(sort, '')}{says}")
 
 
 def error_of_status(method: str, status: int) -> NodeError:
@@ -86,7 +95,8 @@ def error_of_status(method: str, status: int) -> NodeError:
         return NodeBusyError(f"{method}: the node is busy: HTTP {status}")
     if status in _TOO_LARGE_STATUSES:
         return TooMuchAskedError(f"{method}: the request is too large: HTTP {status}")
-    return RequestRefusedError(f"{method}: the node answers HTTP {status}")
+    hint = ": is its URL right, and the key in it?" if status in _WRONG_URL_STATUSES else ""
+    return RequestRefusedError(f"{method}: the node answers HTTP {status}{hint}")
 
 
 def error_of_connection(method: str, error: Exception, *, name: str) -> NodeBusyError:

@@ -309,11 +309,11 @@ def test_what_spenders_may_take_already_is_named(desk, chain, world):
     )
     code, told = desk(odd=world.usdc_high, mode="live")
     assert code == 0
-    said = [line for line in told.splitlines() if " already: " in line]
+    said = [line for line in told.splitlines() if " already lets " in line]
     assert said == [
         f"book alpha: {owner} already lets the router take any amount of WETH; the position manager take 7.500000 USDC"
     ]
-    assert " already: " not in desk(odd=world.usdc_high, mode="watch")[1]
+    assert " already lets " not in desk(odd=world.usdc_high, mode="watch")[1]
     for bound, says in ((8, "within"), (7, "more than")):
         changes = [("rerange: {", f"rerange: {{standing_quote: {bound}, ")]
         told = desk(odd=world.usdc_high, mode="live", changes=changes)[1]

@@ -137,6 +137,21 @@ def test_other_statuses_are_refusals(status: int, sort: type[NodeError]) -> None
     assert type(error_of_status("eth_call", status)) is sort
 
 
+def test_what_a_wrong_url_leads_to_asks_for_the_url() -> None:
+    for status in (301, 401, 403, 404):
+        assert str(error_of_status("eth_call", status)) == (
+            f"eth_call: the node answers HTTP {status}: is its URL right, and the key in it?"
+        )
+    assert "URL" not in str(error_of_status("eth_call", 400))
+
+
+def test_a_state_that_is_gone_says_who_has_it() -> None:
+    for code, message in GONE:
+        assert "eth_call: the node no longer has the state of that block (an archive node has): " in str(
+            error_of("eth_call", code=code, message=message)
+        )
+
+
 def test_a_page_is_a_busy_gateway_and_nothing_else_is() -> None:
     assert isinstance(error_of_page("eth_call", b"\n <!DOCTYPE html>"), NodeBusyError)
     assert error_of_page("eth_call", b"nul") is None
