@@ -92,7 +92,7 @@ def chains(chain: Chain, market: AaveContracts, owner: str) -> dict[str, Any]:
         "flags": ask(chain, market.pool, aave.USER_CONFIGURATION, owner),
     }
     told |= {"positions": {}, "scaled": {}, "reserves": {}}
-    for reserve in (market.weth, market.usdc):
+    for reserve in (market.weth, market.usdc, *market.further):
         scaled = tuple(
             ask(chain, token, aave.SCALED_BALANCE, owner) for token in (reserve.a_token, reserve.debt_token)
         )

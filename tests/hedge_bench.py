@@ -7,11 +7,14 @@ from typing import NamedTuple
 from chain_desk import ChainDesk
 from hedged_desk import DEPLOY, SHORT_OF_DOLLARS, HedgedDesk
 from perp_desk import PerpDesk
+from wbtc_desk import WbtcDesk
 
 from pipeline import keys
 from pipeline.act.settle import is_open
 from pipeline.advance.books import stock_of
+from pipeline.book.exposures import ONE_FOR_ONE
 from pipeline.hedge.port import HedgePosition, HedgeVenue
+from pipeline.messages.base import Price
 from pipeline.messages.effects import Plan
 from pipeline.venues.registry import hedge_venue
 from streams.devnet import aave
@@ -22,6 +25,7 @@ from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
 WHOLE_BPS = 10_000
+DOLLARS_OF_WBTC = Price(numerator=60_000 * 10**6, denominator=10**8)
 
 
 class Truth(NamedTuple):
@@ -43,10 +47,13 @@ class HedgeBench:
         price: Callable[[float], Tx],
         *,
         size_costs: bool,
+        collateral_price: Price = ONE_FOR_ONE,
     ) -> None:
         self.desk, self.truth, self.spenders, self.price = desk, truth, spenders, price
         self.size_costs = size_costs
         """A short pays; else longs pay it."""
+        self.collateral_price = collateral_price
+        """In raw quote."""
         self.compared = 0
         """Blocks after which there was something to compare."""
 
@@ -65,7 +72,7 @@ class HedgeBench:
     def equity(self) -> int:
         """What the position is worth: its collateral less what the size is, at 3,000 dollars."""
         held = self.position()
-        return held.collateral - held.size * 3_000 // 10**12
+        return self.collateral_price.value(held.collateral) - held.size * 3_000 // 10**12
 
     def block(self, *others: Tx) -> None:
         self.desk.block(*others)
@@ -91,7 +98,7 @@ class HedgeBench:
         return is_open(tables.find(keys.plan(self.desk.book.book), Plan), tables)
 
     def allowed(self) -> list[int]:
-        tokens = (self.desk.book.base, self.desk.book.quote)
+        tokens = dict.fromkeys((self.desk.book.base, self.desk.book.quote, self.desk.book.collateral_token))
         return [
             read_token(self.desk.chain, token, "tokens/ERC20", "allowance", self.desk.book.owner, each)
             for token in tokens
@@ -99,10 +106,13 @@ class HedgeBench:
         ]
 
 
-def aave_bench(version: str) -> Callable[[Chain, World, Path], HedgeBench]:
+def aave_bench(version: str, *, with_wbtc: bool = False) -> Callable[[Chain, World, Path], HedgeBench]:
     def make(chain: Chain, world: World, cache: Path) -> HedgeBench:
-        market = DEPLOY[version](chain, world, cache=cache)
-        desk = HedgedDesk(chain, world, market, SHORT_OF_DOLLARS)
+        if with_wbtc:
+            desk: HedgedDesk = WbtcDesk(chain, world, version, cache)
+        else:
+            desk = HedgedDesk(chain, world, DEPLOY[version](chain, world, cache=cache), SHORT_OF_DOLLARS)
+        market = desk.market
 
         def truth() -> Truth:
             _, owed_base, *_, health_wad = ask(chain, market.pool, aave.ACCOUNT_DATA, desk.book.owner)
@@ -113,7 +123,9 @@ def aave_bench(version: str) -> Callable[[Chain, World, Path], HedgeBench]:
                 market, world.accounts.traders[1], world.weth, int(dollars * aave.BASE_UNIT)
             )
 
-        return HedgeBench(desk, truth, (world.router, market.pool), price, size_costs=True)
+        secures = DOLLARS_OF_WBTC if with_wbtc else ONE_FOR_ONE
+        spenders = (world.router, market.pool)
+        return HedgeBench(desk, truth, spenders, price, size_costs=True, collateral_price=secures)
 
     return make
 
@@ -131,4 +143,10 @@ def perp_bench(chain: Chain, world: World, cache: Path) -> HedgeBench:
     return HedgeBench(desk, truth, (world.router, desk.perp.at), desk.perp.set_price, size_costs=False)
 
 
-BENCHES = {"aave 3.0": aave_bench("3.0"), "aave 3.6": aave_bench("3.6"), "future": perp_bench}
+BENCHES = {
+    "aave 3.0": aave_bench("3.0"),
+    "aave 3.6": aave_bench("3.6"),
+    "aave 3.0, secured by WBTC": aave_bench("3.0", with_wbtc=True),
+    "aave 3.6, secured by WBTC": aave_bench("3.6", with_wbtc=True),
+    "future": perp_bench,
+}

@@ -15,8 +15,12 @@ from .world import World
 NOBODY = "0x" + "00" * 20
 BASE_UNIT = 10**8
 """A dollar, in the oracle's base currency."""
-FIRST_PRICES = {"WETH": 3_000 * BASE_UNIT, "USDC": BASE_UNIT}
-COLLATERAL_BPS = {"WETH": (8_050, 8_300, 10_500), "USDC": (7_700, 8_000, 10_450)}
+FIRST_PRICES = {"WETH": 3_000 * BASE_UNIT, "USDC": BASE_UNIT, "WBTC": 60_000 * BASE_UNIT}
+COLLATERAL_BPS = {
+    "WETH": (8_050, 8_300, 10_500),
+    "USDC": (7_700, 8_000, 10_450),
+    "WBTC": (7_300, 7_800, 10_500),
+}
 """LTV, liquidation threshold, liquidation bonus."""
 VARIABLE = 2
 MOST = 2**256 - 1
@@ -52,7 +56,7 @@ class AaveTokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AaveContracts(msgspec.Struct, frozen=True, kw_only=True):
-    """Addresses of one Aave V3, lower case, with a reserve of WETH and one of USDC."""
+    """Addresses of one Aave V3, lower case, with a reserve of WETH, one of USDC, and further ones."""
 
     version: str
     pool: str
@@ -64,10 +68,11 @@ class AaveContracts(msgspec.Struct, frozen=True, kw_only=True):
     treasury: str
     weth: AaveTokens
     usdc: AaveTokens
+    further: tuple[AaveTokens, ...] = ()
 
     def reserve(self, asset: str) -> AaveTokens:
         """Find a token's reserve."""
-        return self.weth if asset == self.weth.asset else self.usdc
+        return next(each for each in (self.weth, self.usdc, *self.further) if each.asset == asset)
 
 
 # ------------------------------------------------------------------ what users do
@@ -207,6 +212,13 @@ def _begin_lending(chain: Chain, world: World, market: AaveContracts, lender: st
         supply(market, lender, market.weth.asset, 5_000 * 10**18),
         supply(market, lender, market.usdc.asset, 20_000_000 * 10**6),
     )
+
+
+def with_reserve(chain: Chain, market: AaveContracts, name: str, asset: str) -> AaveContracts:
+    """Set the first price of a token whose reserve was added, and describe the market with it."""
+    chain.execute(set_price(market, market.admin, asset, FIRST_PRICES[name]))
+    added = _reserve_of(chain, market.pool, asset)
+    return msgspec.structs.replace(market, further=(*market.further, added))
 
 
 def users(world: World) -> tuple[str, ...]:

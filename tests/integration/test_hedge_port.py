@@ -77,7 +77,7 @@ def is_reached_once(bench: HedgeBench) -> None:
 def costs_what_it_says(bench: HedgeBench) -> None:
     """What a year is said to bring has the sign of what blocks bring, and its size within a percent."""
     carry = bench.venue.carry(bench.desk.shard, bench.desk.book)
-    a_year = carry.earns - carry.pays_base * 3_000 // 10**12
+    a_year = bench.collateral_price.value(carry.earns) - carry.pays_base * 3_000 // 10**12
     before, at_s = bench.equity(), bench.desk.shard.tables.head.timestamp_s
     bench.desk.chain.rpc("evm_setNextBlockTimestamp", at_s + 86_400)
     bench.block()
@@ -144,7 +144,7 @@ def leaves_nothing(bench: HedgeBench) -> None:
             break
     bench.rest()
     assert bench.truth() == (0, 0, None)
-    assert bench.allowed() == [0] * 4
+    assert not any(bench.allowed())
     assert desk.said(PlanClosed)[-1].outcome == Done()
 
 
