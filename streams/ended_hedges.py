@@ -23,6 +23,27 @@ def still_unwound(wanted: Policy, in_force: Mapping[BookId, Policy]) -> Policy:
     return unwound(wanted) if wanted.hedge and not wanted.hedge.ends else wanted
 
 
+def with_other_collateral(
+    wanted: Sequence[Policy], in_force: Mapping[BookId, Policy]
+) -> Iterator[tuple[int, str]]:
+    """Find books, by their place, whose live hedge would be secured by another token: no plan takes back what is supplied of the one before."""
+    for place, policy in enumerate(wanted):
+        before = in_force.get(policy.book)
+        if (
+            before is None
+            or before.mode != "live"
+            or not (policy.hedge and before.hedge)
+            or before.hedge.ends
+        ):
+            continue
+        if policy.collateral_token != before.collateral_token:
+            says = (
+                f"is {before.collateral_token} in what is in force, and what is supplied of it no plan would take back: "
+                f"`evenkeel unwind {policy.book}` first, and once nothing is left `evenkeel apply --hedge-again`"
+            )
+            yield place, says
+
+
 def say_unwound(policies: Sequence[Policy]) -> Iterator[str]:
     """Say of which books the file and what is in force differ, and how either becomes the other."""
     for policy in policies:

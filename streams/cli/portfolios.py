@@ -16,7 +16,7 @@ from streams.cli.example import example_portfolio
 from streams.cli.unfinished_plans import refuse_to_leave
 from streams.cli.wanted_books import print_policies
 from streams.cli.wider_limits import wider_than_signers
-from streams.ended_hedges import say_unwound, still_unwound
+from streams.ended_hedges import say_unwound, still_unwound, with_other_collateral
 from streams.kafka.readers import reading
 from streams.kafka.topics import ensure_topics
 from streams.policy_rollout import RolloutStep, append, appending, policies_in_force, steps_to
@@ -140,6 +140,7 @@ async def apply_file(
     in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
     if not (moved_names or dry_run):
         _refuse_moved_names(file, wanted, in_force)
+    refuse_other_collateral(file, wanted, in_force)
     if not hedge_again:
         wanted = tuple(still_unwound(policy, in_force) for policy in wanted)
     steps = steps_to(wanted, in_force, settings.partitions, prune=prune)
@@ -197,6 +198,14 @@ def _refuse_moved_names(file: Path, wanted: Iterable[Policy], in_force: Mapping[
     ]
     if problems:
         raise document.refuse(dict.fromkeys(problems))
+
+
+def refuse_other_collateral(file: Path, wanted: Sequence[Policy], in_force: Mapping[BookId, Policy]) -> None:
+    """Refuse to secure a live hedge by another token. Raises: SettingsError by line and field."""
+    found = with_other_collateral(wanted, in_force)
+    problems = [Problem(("books", place, "hedge", "collateral"), says) for place, says in found]
+    if problems:
+        raise read_yaml(read_text(file), str(file)).refuse(problems)
 
 
 async def _in_force(settings: Settings, chain_id: ChainId, *, may_be_new: bool) -> dict[BookId, Policy]:

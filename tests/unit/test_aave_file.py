@@ -1,12 +1,17 @@
 """A portfolio file that names a lending market: its contracts, and the books beside it, hedged there or not."""
 
+from pathlib import Path
+
 import pytest
 from builders import BASE, MANAGER, OWNER, POOL, QUOTE
+from msgspec.structs import replace
 
 from pipeline.errors import SettingsError
 from pipeline.messages.hedge import AutoRatio, Hedge, LawBand
+from pipeline.venues.aave_v3.act.hedge import AaveHedge
 from pipeline.venues.aave_v3.forms import aave_account, aave_market
 from pipeline.venues.registry import venue_named
+from streams.cli.portfolios import refuse_other_collateral
 from streams.portfolio import load_portfolio
 from streams.portfolio.hedges import notes_on_hedge
 from streams.portfolio.words import differences
@@ -192,6 +197,29 @@ def test_a_collateral_that_cannot_be_valued_or_foreseen_is_refused(
     with pytest.raises(SettingsError, match=says):
         load_portfolio(with_third(hedge, priced), "p.yaml")
     load_portfolio(with_third(hedge, AT_PAR), "p.yaml")
+
+
+def test_apply_names_the_line_of_a_collateral_that_a_live_hedge_cannot_change_to(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(with_third("collateral: DAI", AT_PAR))
+    (was,), (wanted,) = (
+        load_portfolio(with_third(of, AT_PAR), "p.yaml") for of in ("ratio: 65%", "collateral: DAI")
+    )
+    in_force = {was.book: replace(was, mode="live")}
+    refuse_other_collateral(file, (was,), in_force)
+    with pytest.raises(
+        SettingsError, match=r"p\.yaml:\d+:\d+: books\[0\]\.hedge\.collateral: is 0x.*c0 in what is in force"
+    ):
+        refuse_other_collateral(file, (wanted,), in_force)
+
+
+def test_a_venue_that_takes_the_quote_alone_is_named_by_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AaveHedge, "takes_any_collateral", False)
+    load_portfolio(with_third("collateral: USDC", AT_PAR), "p.yaml")
+    with pytest.raises(
+        SettingsError, match=r"hedge\.collateral: must be the quote: lending takes no other token"
+    ):
+        load_portfolio(with_third("collateral: DAI", AT_PAR), "p.yaml")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """A hedge that another token than the quote secures: a stable coin of more decimals, and staked base of fewer."""
 
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from builders import BASE, OWNER, QUOTE, STRANGER
+from msgspec import UNSET
 from msgspec.structs import replace
-from worlds.lending.chain import FAR, KEEPS, LENDING, OTHER, STABLE, STAKED, LendingDesk, Third
+from worlds.lending.chain import DECIMALS, FAR, KEEPS, LENDING, OTHER, STABLE, STAKED, LendingDesk, Third
 
 from pipeline.advance.books import stock_of
 from pipeline.hedge.target import centre_of
@@ -17,8 +20,17 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.units import Bps, RawAmount, Seconds
 from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call
+from pipeline.venues.acting import VenueTrades
+from pipeline.venues.hedging.aim import security_of
 from pipeline.venues.hedging.goal import in_wallet
-from streams.ended_hedges import unwound
+from pipeline.venues.hedging.sizes import HedgePlaces
+from pipeline.venues.registry import hedge_venue, venue_named
+from streams.cli.hedge import as_object, loans_of, print_hedges, with_wallet
+from streams.cli.hedged_books import capital_of, carry_of, other_collateral, shown_of
+from streams.cli.unwinding import print_unwinding
+from streams.cli.wording import named_in
+from streams.ended_hedges import unwound, with_other_collateral
+from streams.look.fold_once import book_in_memory
 
 UNIT = 10**18
 THIRDS = [pytest.param(STABLE, id="stable"), pytest.param(STAKED, id="staked")]
@@ -173,6 +185,13 @@ def test_a_step_with_a_re_range_does_not_depend_on_the_collaterals_decimals_eith
 
 
 def _life_with_range(third: Third, share_bps: int) -> tuple[list[str], list[tuple[str, int]]]:
+    desk = _with_range(third, share_bps)
+    calls = [call for each in desk.signer.done if (call := _whole(third, each)) is not None]
+    return [kind_of(each.goal) for each in desk.said(PlanOpened)], calls
+
+
+def _with_range(third: Third, share_bps: int) -> LendingDesk:
+    """A book whose target share goes to another one; the market may take a little of what it takes from the owner."""
     action = replace(
         KEEPS, reserve_base=RawAmount(UNIT), reserve_quote=RawAmount(6 * UNIT), stall_after_s=Seconds(600)
     )
@@ -183,11 +202,18 @@ def _life_with_range(third: Third, share_bps: int) -> tuple[list[str], list[tupl
 
     desk = LendingDesk(book(4_500), third=third)
     rest(desk, 24)
+    desk.chain.allowances |= {(OWNER, token, LENDING): 5 for token in (BASE, OTHER)}
     desk.set_policy(book(share_bps))
     rest(desk, 24)
     assert not desk.said(Quarantined)
-    calls = [call for each in desk.signer.done if (call := _whole(third, each)) is not None]
-    return [kind_of(each.goal) for each in desk.said(PlanOpened)], calls
+    return desk
+
+
+def test_a_plan_of_range_and_hedge_takes_back_what_the_market_was_left_to_take() -> None:
+    desk = _with_range(STABLE, 2_500)
+    assert kind_of(desk.said(PlanOpened)[-1].goal) == "rerange_hedged"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
+    assert not any(desk.chain.allowances.values())
 
 
 def bring(desk: LendingDesk, token: str, amount: int) -> None:
@@ -244,9 +270,13 @@ def test_low_health_is_secured_by_the_first_source_that_comes_to_something(
     desk = low_desk(third, 122, **kept)
     done, low = len(desk.signer.done), desk.chain.health
     assert moves(desk)[1:] == [move for move, _ in used]
-    rest(desk, 12)
+    seen = [low]
+    for _ in range(12):
+        desk.block()
+        seen.append(desk.chain.health)
     assert steps(desk, done)[: len(used[0][1])] == used[0][1]
-    assert desk.chain.health >= 1.2 > low
+    assert seen[-1] >= 1.2 > low
+    assert all(after >= was - 0.002 for was, after in pairwise(seen)), "by others' trades alone it falls"
 
 
 def test_once_nothing_is_left_that_secures_it_the_operator_is_told_what_to_do() -> None:
@@ -271,3 +301,105 @@ def test_a_price_of_the_collateral_that_is_far_from_the_books_keeps_it_from_grow
     rest(desk, 4)
     assert steps(desk) == []
     assert {each.reason for each in desk.said(StepRefused)} == {"oracle"}
+
+
+def test_a_price_of_the_collateral_that_nobody_has_told_for_long_keeps_it_from_growing() -> None:
+    desk = LendingDesk(STABLE.book(), third=STABLE, third_age_s=90_001)
+    rest(desk, 4)
+    assert steps(desk) == []
+    assert {each.reason for each in desk.said(StepRefused)} == {"oracle_stale"}
+
+
+# ------------------------------------------------------------------ people and programs
+@pytest.mark.parametrize("third", THIRDS)
+def test_the_screens_count_it_in_its_own_token_and_value_it_in_the_quote(
+    third: Third, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = desk_at(third)
+    book = book_in_memory(desk.shard)
+    assert book.stock is not None
+    secured, kept = desk.chain.collateral[OTHER], desk.chain.balances[OWNER, OTHER]
+    price = Fraction(1) if third is STABLE else Fraction(*book.stock.base_price.ratio)
+    assert capital_of(book).secures == int(
+        Fraction(secured * 10 ** DECIMALS[third.at_par_with], 10**third.decimals) * price
+    )
+    (loan,) = loans_of(book)
+    assert loan.pair is not None
+    assert loan.pair.price == pytest.approx(desk.chain.price(BASE) / desk.chain.price(QUOTE), rel=1e-6)
+    whole = float(third.worth(secured) * price) / 10**6
+    assert loan.pair.loan.quote_collateral == pytest.approx(whole * 0.8, rel=1e-6)
+    more = with_wallet(loan, loan.pair)
+    assert more.loan.quote_collateral == pytest.approx(whole * 0.8 * (secured + kept) / secured, rel=1e-6)
+    at = loan.pair.loan.liquidation_price()
+    assert at == pytest.approx(loan.pair.price * desk.chain.health, rel=1e-6)
+    shown = shown_of(book)
+    assert shown is not None
+    earns = replace(shown, pays_base=RawAmount(0), earns=RawAmount(secured))
+    assert -carry_of(book, earns).a_year == capital_of(book).secures
+    print_hedges([book])
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "OTHER secures its hedge" in said
+    assert "No plan sells it: below hedge.act plans repay base, supply OTHER and buy base with USDC" in said
+    assert as_object(book)["hedge"]["collateral_token"] == OTHER  # type: ignore[index]
+    print_unwinding(book, unwound(third.book()), None)
+    assert f"{named_in(third.book()).amount(OTHER, RawAmount(secured))}" in capsys.readouterr().out
+
+
+def test_what_is_supplied_beside_it_is_named() -> None:
+    desk = desk_at(STABLE)
+    desk.chain.mine(0)
+    desk.chain.supply(QUOTE, 10**18)
+    desk.watcher.tell()
+    desk.take()
+    lines = list(other_collateral(book_in_memory(desk.shard)))
+    assert lines[1:] == [
+        "1,000,000,000,000.00 USDC is supplied beside its hedge.collateral, OTHER: no plan takes it back, withdraw it by hand"
+    ]
+
+
+def test_of_an_automatic_ratio_all_of_it_secures_and_no_quote_does() -> None:
+    """What the debt's sale brought is in the quote, so nothing is taken off."""
+    policy = STABLE.book()
+    desk = desk_at(STABLE)
+    stock, venue = stock_of(desk.shard, policy), hedge_venue(policy)
+    assert venue is not None
+    places = HedgePlaces(venue, _need_trades(policy))
+    found = security_of(places, desk.shard, policy, stock, venue.position(desk.shard, policy))
+    assert found.own_quote == STABLE.worth(STABLE.begins_with)
+
+
+def _need_trades(policy: Policy) -> VenueTrades:
+    actions = venue_named(policy.chain, policy.acting_venue()).actions
+    assert actions is not None
+    assert actions.trades is not None
+    return actions.trades
+
+
+def test_an_end_that_the_wallets_quote_does_not_pay_for_at_once_says_what_it_waits_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    desk = desk_at(STABLE)
+    desk.keep(base=0, quote=5)
+    print_unwinding(book_in_memory(desk.shard), unwound(STABLE.book()), None)
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "with what USDC is in the wallet by then: no plan sells the collateral, OTHER" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "is_refused"),
+    [
+        ({}, True),
+        ({"mode": "watch"}, False),
+        ({"hedge": {"unwound": True}}, False),
+        ({"hedge": {"collateral": OTHER}}, False),
+    ],
+)
+def test_a_live_hedge_is_not_secured_by_another_token_before_it_has_ended(
+    before: dict[str, Any], is_refused: bool
+) -> None:
+    wanted, quotes = STABLE.book(), STABLE.book({"collateral": UNSET, **before.pop("hedge", {})}, **before)
+    found = list(with_other_collateral([quotes, wanted], {wanted.book: quotes}))
+    assert [place for place, _ in found] == ([1] if is_refused else [])
+    for _, says in found:
+        assert says.startswith(f"is {QUOTE} in what is in force")
+        assert "`evenkeel unwind alpha` first" in says

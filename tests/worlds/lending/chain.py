@@ -124,6 +124,7 @@ class LendingChain(ToyChain):
         self.decimals = DECIMALS if third is None else {**DECIMALS, OTHER: third.decimals}
         self.collateral = dict.fromkeys(self.ids, 0)
         self.debt = dict.fromkeys(self.ids, 0)
+        self.third_age_s = 60
         self.third_percent = 100
         """The price that the oracle reports of the third token, as of what it is at par with."""
         self.flags = 0
@@ -166,12 +167,13 @@ class LendingChain(ToyChain):
             self.others_supply[asset] + self.collateral[asset],
             self.others_debt[asset] + self.debt[asset],
         )
+        age_s = self.third_age_s if asset == OTHER else self.price_age_s
         free = LENDING, "0x6fb07f96" + topic(asset).removeprefix("0x"), supply - debt
         totals = [
             (A_TOKENS[asset], "0xb1bf962d", supply),
             (D_TOKENS[asset], "0xb1bf962d", debt),
             free,
-            (SOURCES[asset], "0x8205bf6a", self.head.timestamp_s - self.price_age_s),
+            (SOURCES[asset], "0x8205bf6a", self.head.timestamp_s - age_s),
         ]
         return tuple(CallRead(to=Address(to), data=data, value=value) for to, data, value in totals)
 
