@@ -13,7 +13,7 @@ from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
 
 SIGNED, PAUSED, UNANSWERED = "signed", "paused", "not answered"
-_NUMBER = re.compile(r"0x[0-9a-f]+|-?\d[\d.,e+-]*")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{16}\b|-?\d[\d.,e+-]*")
 _LONGEST = 60
 
 

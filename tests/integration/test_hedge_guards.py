@@ -118,6 +118,21 @@ def test_a_cap_that_leaves_room_for_a_part_is_used_up_and_no_more(
     assert desk.refusals == []
 
 
+def test_a_supply_cap_that_is_reached_holds_the_whole_hedge_back_until_it_is_raised(
+    chain: Chain, world: World, market: AaveContracts
+) -> None:
+    desk = GuardedDesk(chain, world, market)
+    called = "setSupplyCap(address,uint256)"
+    desk.settle(5, desk.admin(market.configurator, called, market.usdc.asset, 1))
+    print([(e.phase, e.reason, e.detail) for e in desk.said(StepRefused)])
+    assert {reason for _, reason in desk.reasons()} == {"supply_cap"}
+    assert (desk.done, desk.said(PlanOpened)) == ([], [])
+    desk.settle(14, desk.admin(market.configurator, called, market.usdc.asset, 0))
+    assert steps_of(desk) == ["supply", "borrow", "sell"]
+    assert desk.refusals == []
+    assert not desk.said(Quarantined)
+
+
 def test_what_a_block_tells_of_a_reserve_is_the_chains_and_gives_the_chains_rate(
     chain: Chain, world: World, market: AaveContracts
 ) -> None:

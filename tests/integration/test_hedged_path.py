@@ -29,9 +29,11 @@ LOWEST, HIGHEST = 1_800.0, 4_200.0
 JUMPS = {4: 1.25, 19: 0.8, 34: 0.75, 49: 1.3}
 STEPS = (1, 1, 0.99, 1.01)
 """In one block; of the second, each is as likely where no jump is due."""
-LEGS = ("borrow", "sell", "repay")
-"""After the first of each, blocks go away."""
+LEGS = ("supply", "borrow", "sell", "repay", "buy", "withdraw")
+"""After the first of each, blocks go away: the last two belong to the end of the hedge."""
 RATIO_BPS, BAND_BPS = 6_500, 500
+LONGEST_END = 60
+"""Blocks, those aside that are mined while a reorg's transactions grow too old."""
 LONGEST_AWAY = 8
 """Block ends in a row: after a jump nothing is traded until the mean over 4 blocks has come near the price again, and a step rests for 5."""
 
@@ -56,8 +58,28 @@ class Path:
                 self.dollars = min(max(self.dollars * step, LOWEST), HIGHEST)
                 self.desk.jump(self.dollars, *self.others())
             self.look()
-            if {each.step for each in self.desk.done[made:]} & set(LEGS) - set(self.legs):
-                self.take_away(self.chance.randrange(1, 11))
+            self.strike(made)
+
+    def end(self) -> None:
+        """End the hedge, and go on until nothing is owed and nothing secures it."""
+        desk = self.desk
+        desk.until(lambda: not desk.is_acting)
+        closing = replace(desk.book, hedge=replace(desk.book.hedge, ratio_bps=Bps(0)))
+        desk.book = replace(closing, policy_version=version_of(closing))
+        desk.append(PolicySet(policy=desk.book))
+        for _ in range(LONGEST_END):
+            made = len(desk.done)
+            desk.block()
+            self.look()
+            self.strike(made)
+            if not desk.is_acting and (desk.owed(), desk.secured()) == (0, 0):
+                return
+        raise AssertionError((desk.owed(), desk.secured(), desk.refusals))
+
+    def strike(self, made: int) -> None:
+        """Take blocks away where what was mined since is the first of its kind."""
+        if {each.step for each in self.desk.done[made:]} & set(LEGS) - set(self.legs):
+            self.take_away(self.chance.randrange(1, 11))
 
     def others(self) -> list[Tx]:
         """Let a trader borrow dollars against WETH of its own, or repay some, which moves our rate."""
@@ -95,7 +117,7 @@ class Path:
         desk = self.desk
         is_as_on_the_chain(desk, desk.chain, self.market, desk.book.owner)
         assert desk.health() > 1
-        if desk.is_acting:
+        if desk.is_acting or (desk.book.hedge and desk.book.hedge.ends):
             self.away = 0
             return
         owed = desk.owed()
@@ -116,16 +138,12 @@ def test_a_hedge_withstands_a_path(chain: Chain, world: World, cache, version: s
     desk.until(lambda: desk.said(PlanClosed))
     path = Path(desk, market, seed)
     path.walk()
+    path.end()
+    print(path.legs)
     assert set(path.legs) >= set(LEGS)
     assert path.longest_away <= LONGEST_AWAY
     assert {each.reason for each in desk.refusals} <= {"market", "simulation"}, (
         "its file has room for all of it"
     )
     assert not desk.said(Quarantined)
-
-    desk.until(lambda: not desk.is_acting)
-    closing = replace(desk.book, hedge=replace(desk.book.hedge, ratio_bps=Bps(0)))
-    desk.append(PolicySet(policy=replace(closing, policy_version=version_of(closing))))
-    desk.until(lambda: (desk.owed(), desk.secured()) == (0, 0))
-    desk.until(lambda: not desk.is_acting)
     assert desk.allowed() == [0] * 4
