@@ -124,7 +124,6 @@ def test_a_supply_cap_that_is_reached_holds_the_whole_hedge_back_until_it_is_rai
     desk = GuardedDesk(chain, world, market)
     called = "setSupplyCap(address,uint256)"
     desk.settle(5, desk.admin(market.configurator, called, market.usdc.asset, 1))
-    print([(e.phase, e.reason, e.detail) for e in desk.said(StepRefused)])
     assert {reason for _, reason in desk.reasons()} == {"supply_cap"}
     assert (desk.done, desk.said(PlanOpened)) == ([], [])
     desk.settle(14, desk.admin(market.configurator, called, market.usdc.asset, 0))

@@ -21,6 +21,8 @@ from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.sizes import HedgePlaces, Sized, Sizing
 
 USUAL_TRADE_GAS, USUAL_APPROVAL_GAS = 125_000, 40_000
+_ROUNDED_PARTS = 1_000_000
+"""Of what is wanted a smaller part is what roundings let be borrowed, on nothing too."""
 
 
 class ForeseenHedge(Foreseen, frozen=True, kw_only=True):
@@ -119,11 +121,12 @@ def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
     why = sale.limited
     wanted = max(sale.base - sizing.wallet.base, 0)
     collateral = sizing.secured.most_supplied(sizing.wallet.collateral)
-    borrow = sizing.secured.most_more(wanted, collateral)
+    most = sizing.secured.most_more(wanted, collateral)
+    borrow = most if most * _ROUNDED_PARTS >= wanted else RawAmount(0)
     if not borrow and wanted > sizing.wallet.base:
         borrow, collateral = RawAmount(wanted), sizing.wallet.collateral  # for the guards to say why not
     elif borrow < wanted:
-        why = f"of {wanted} base, {borrow} can be borrowed: {sizing.secured.why_no_more(borrow + 1, collateral)}"
+        why = f"of {wanted} base, {most} can be borrowed: {sizing.secured.why_no_more(most + 1, collateral)}"
         sale = sizing.trade(sizing.wallet.base + borrow)
     supply = sizing.secured.missing_for(borrow, collateral)
     if why:
