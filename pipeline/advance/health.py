@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.decide.hedging import position_of
+from pipeline.messages.account_alerts import HealthLow, HealthRestored
 from pipeline.messages.entries import HealthWarning
-from pipeline.messages.loan_alerts import HealthLow, HealthRestored
 
 _BACK_ABOVE_BPS = 100
 """So far above the level it is back: one that lies at it would cross it with every block."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.book.loans import HeldLoan
+from pipeline.book.lending_accounts import LendingAccount
 from pipeline.messages.base import Price
 from pipeline.messages.goals import Terms
 from pipeline.units import Address, Liquidity, RawAmount
@@ -55,7 +55,7 @@ class HeldItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """Return what it is, as only its venue looks into it; nothing of a balance."""
         return {}
 
-    def loan(self) -> HeldLoan | None:
+    def lending_account(self) -> LendingAccount | None:
         """Return what is owed against which collateral; None where nothing is."""
         return None
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.book.inventory import WHOLE_BPS
-from pipeline.hedge.liquidation import Horizon, Loan, largest_ratio_bps
+from pipeline.hedge.liquidation import DebtPosition, Horizon, largest_ratio_bps
 from pipeline.hedge.no_trade_band import no_trade_band
 from pipeline.messages.base import Price
 from pipeline.messages.hedge import AutoRatio, LawBand
@@ -50,14 +50,14 @@ def safe_ratio_bps(auto: AutoRatio, sigma_ppm: int, behind: Security, price: Pri
     """
     counted = behind.own_quote * behind.counts_bps / WHOLE_BPS
 
-    def loan_at(ratio_bps: int) -> Loan:
+    def position_at(ratio_bps: int) -> DebtPosition:
         debt = behind.hedged_base * ratio_bps // WHOLE_BPS
-        return Loan(
+        return DebtPosition(
             0.0, counted, float(debt if behind.largest_debt is None else min(debt, behind.largest_debt)), 0.0
         )
 
     horizon = Horizon(sigma_ppm / PPM, auto.horizon_s / YEAR_S)
-    found = largest_ratio_bps(loan_at, auto.alpha_bps, price.numerator / price.denominator, horizon)
+    found = largest_ratio_bps(position_at, auto.alpha_bps, price.numerator / price.denominator, horizon)
     return Bps(found // _RATIO_STEP_BPS * _RATIO_STEP_BPS)
 
 

@@ -1,4 +1,4 @@
-"""Compute how near a loan is to liquidation: the price at which it comes, and its probability within a time.
+"""Compute how near a debt is to liquidation: the price at which it comes, and its probability within a time.
 
 Collateral and debt may each be in base and in quote. The health factor is what collateral counts for (its value times its threshold) over the
 debt's value; both are linear in the price P of the base, so that it falls below 1 on one side of a single price.
@@ -18,7 +18,7 @@ _GRID = 10**10
 """What decides is a whole number of ten thousand millionths."""
 
 
-class Loan(NamedTuple):
+class DebtPosition(NamedTuple):
     """What secures a debt, and the debt. Units: whole base and quote; collateral weighted by its liquidation threshold."""
 
     base_collateral: float
@@ -34,7 +34,7 @@ class Loan(NamedTuple):
     def liquidation_price(self) -> float | None:
         """Find the price at which the health factor is 1; None where no price leads there.
 
-        Above it the loan is liquidated where it owes base, and below it where its collateral is base.
+        Above it the position is liquidated where it owes base, and below it where its collateral is base.
         """
         short = self.base_debt - self.base_collateral
         price = (self.quote_collateral - self.quote_debt) / short if short else math.nan
@@ -70,26 +70,28 @@ class Horizon(NamedTuple):
         return _below((drift - apart) / deviation) + reflected
 
 
-def probability_of_liquidation(loan: Loan, price: float, horizon: Horizon) -> float:
+def probability_of_liquidation(position: DebtPosition, price: float, horizon: Horizon) -> float:
     """Return how likely the health factor is to fall below 1 within a time.
 
     Raises: HedgeError where the price is not positive and finite, or there is no law for the horizon.
     """
     if not 0 < price < math.inf:
         raise HedgeError(f"the price {price} is not positive and finite")
-    if loan.health(price) < 1:
+    if position.health(price) < 1:
         return 1.0
-    at = loan.liquidation_price()
+    at = position.liquidation_price()
     return 0.0 if at is None else horizon.passage(math.log(at / price))
 
 
-def largest_ratio_bps(loan_at: Callable[[int], Loan], likely_bps: int, price: float, horizon: Horizon) -> int:
+def largest_ratio_bps(
+    position_at: Callable[[int], DebtPosition], likely_bps: int, price: float, horizon: Horizon
+) -> int:
     """Find the largest hedge ratio whose liquidation within a time is no likelier than allowed. Units: bps, of the base exposure and of 1.
 
-    `loan_at` tells the loan at a ratio; the likelihood must not fall with it. Rounds: down to a whole bps. 0 where none is safe enough.
+    `position_at` tells the position at a ratio; the likelihood must not fall with it. Rounds: down to a whole bps. 0 where none is safe enough.
     """
 
     def on_a_grid(ratio_bps: int) -> int:
-        return round(_GRID * probability_of_liquidation(loan_at(ratio_bps), price, horizon))
+        return round(_GRID * probability_of_liquidation(position_at(ratio_bps), price, horizon))
 
     return max(bisect.bisect_right(range(10_001), likely_bps * _GRID // 10_000, key=on_a_grid) - 1, 0)

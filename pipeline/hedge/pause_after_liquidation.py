@@ -1,4 +1,4 @@
-"""Pause a live book whose loan or short was liquidated, at a venue of any kind, until its operator resumes it."""
+"""Pause a live book whose account was liquidated, at a venue of any kind, until its operator resumes it."""
 
 from pipeline import keys
 from pipeline.messages.entries import Pause

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.messages.account_alerts import AnyAccountAlert
 from pipeline.messages.base import BlockRef, Output, Price, TokenAmount
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.dry_run import DryRun, upgrade_runs
@@ -11,7 +12,6 @@ from pipeline.messages.former_goals import with_goal
 from pipeline.messages.former_outcomes import plan_outcome, stall_reason
 from pipeline.messages.former_prices import with_price
 from pipeline.messages.goals import Goal, Phase
-from pipeline.messages.loan_alerts import AnyLoanAlert
 from pipeline.messages.order_alerts import AnyOrderWord
 from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
@@ -284,7 +284,7 @@ AnyDecision = (
     | PositionLeft
     | PositionSetApart
     | AnyOrderWord
-    | AnyLoanAlert
+    | AnyAccountAlert
     | ReadFailed
     | BlockSetAside
     | ChainStalled

@@ -9,10 +9,10 @@ import msgspec
 import typer
 
 from pipeline.book.inventory import WHOLE_BPS
-from pipeline.book.loans import HeldLoan
+from pipeline.book.lending_accounts import LendingAccount
 from pipeline.errors import HedgeError, SettingsError
+from pipeline.hedge.debt_in_pair import DebtInPair, debt_in_pair, distance
 from pipeline.hedge.liquidation import probability_of_liquidation
-from pipeline.hedge.loan_in_pair import LoanInPair, distance, loan_in_pair
 from pipeline.messages.views import Holding
 from pipeline.statistics.volatility import PPM
 from pipeline.units import RawAmount
@@ -42,12 +42,12 @@ _WAD = 10**18
 _USUAL_VOLATILITY = 0.6
 
 
-class LoanShown(NamedTuple):
-    """A loan of a book, and what it is in the book's pair; None with the reason why that is not known."""
+class LendingAccountShown(NamedTuple):
+    """A lending account of a book, and what it is in the book's pair; None with the reason why that is not known."""
 
     book: BookNow
-    held: HeldLoan
-    pair: LoanInPair | None
+    held: LendingAccount
+    pair: DebtInPair | None
     unknown: str
 
 
@@ -100,8 +100,8 @@ def print_hedges(books: Sequence[BookNow], volatility: float | None = None) -> N
 def _print_liquidations(books: Sequence[BookNow], volatility: float | None) -> None:
     """Print how far each loan, and each hedge that is none, is from its liquidation."""
     shorts = [short for each in books if (short := short_of(each)) is not None]
-    loans = [loan for each in books for loan in loans_of(each)]
-    if not loans and not shorts:
+    accounts = [account for each in books for account in lending_accounts_of(each)]
+    if not accounts and not shorts:
         say("no book owes anything")
     columns = [
         "book",
@@ -114,35 +114,35 @@ def _print_liquidations(books: Sequence[BookNow], volatility: float | None) -> N
         ">wallet added",
     ]
     for what, rows in (
-        ("loans", [_loan_row(loan, volatility) for loan in loans]),
+        ("loans", [_account_row(account, volatility) for account in accounts]),
         ("shorts", [short_row(short, volatility_of(short.book, volatility)) for short in shorts]),
     ):
         if rows:
             title = f"{what}, and the chance of their liquidation; the last column is a quarter's"
             print_table(title, columns, rows)
-    for loan in loans:
-        if loan.pair is None:
-            say(f"{loan.book.policy.book}: its loan is not known in its pair: {loan.unknown}")
+    for account in accounts:
+        if account.pair is None:
+            say(f"{account.book.policy.book}: its loan is not known in its pair: {account.unknown}")
     for each in books:
         for line in other_collateral(each):
             say(f"{each.policy.book}: {line}")
 
 
-def loans_of(book: BookNow) -> Iterator[LoanShown]:
-    """Find a book's loans, each in the book's base and quote where both have a price there."""
+def lending_accounts_of(book: BookNow) -> Iterator[LendingAccountShown]:
+    """Find a book's lending accounts, each in the book's base and quote where both have a price there."""
     for item in book.stock.items if book.stock is not None else ():
-        held = item.loan()
+        held = item.lending_account()
         if held is None:
             continue
         try:
-            yield LoanShown(book, held, _in_pair(book, held), "")
+            yield LendingAccountShown(book, held, _in_pair(book, held), "")
         except HedgeError as error:
-            yield LoanShown(book, held, None, str(error))
+            yield LendingAccountShown(book, held, None, str(error))
 
 
-def _in_pair(book: BookNow, held: HeldLoan) -> LoanInPair:
+def _in_pair(book: BookNow, held: LendingAccount) -> DebtInPair:
     """Count a loan in the book's pair, its collateral at the book's own price. Raises: HedgeError."""
-    return loan_in_pair(held, book.policy.base, book.policy.collateral_token, _whole_collateral(book))
+    return debt_in_pair(held, book.policy.base, book.policy.collateral_token, _whole_collateral(book))
 
 
 def _whole_collateral(book: BookNow) -> float:
@@ -153,9 +153,9 @@ def _whole_collateral(book: BookNow) -> float:
     return raw.numerator / raw.denominator * 10.0**decimals
 
 
-def chances(pair: LoanInPair, volatility: float) -> list[float]:
+def chances(pair: DebtInPair, volatility: float) -> list[float]:
     """Return how likely a liquidation is within each of the times that are shown."""
-    return [probability_of_liquidation(pair.loan, pair.price, each) for each in horizons(volatility)]
+    return [probability_of_liquidation(pair.position, pair.price, each) for each in horizons(volatility)]
 
 
 def volatility_of(book: BookNow, asked: float | None) -> float:
@@ -167,14 +167,14 @@ def volatility_of(book: BookNow, asked: float | None) -> float:
     return _USUAL_VOLATILITY if isinstance(chosen_by, msgspec.UnsetType) else chosen_by / PPM
 
 
-def with_wallet(shown: LoanShown, pair: LoanInPair) -> LoanInPair:
+def with_wallet(shown: LendingAccountShown, pair: DebtInPair) -> DebtInPair:
     """Take what the book's wallets have of its collateral as supplied, too, as far as the market counts it."""
     secures, decimals = shown.book.policy.collateral_token, shown.book.policy.decimals
     counts = next((each.threshold_bps for each in shown.held.assets if each.token == secures), 0)
     whole = wallet_amount(shown.book, secures) / 10 ** decimals(secures)
     more = whole * _whole_collateral(shown.book) * counts / WHOLE_BPS
-    loan = pair.loan._replace(quote_collateral=pair.loan.quote_collateral + more)
-    return pair._replace(loan=loan)
+    position = pair.position._replace(quote_collateral=pair.position.quote_collateral + more)
+    return pair._replace(position=position)
 
 
 def _exposure_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
@@ -200,12 +200,12 @@ def _parts(holding: Holding) -> tuple[int, int, int]:
     return holding.wallet + holding.native + holding.principal + holding.fees, supplied, owed
 
 
-def _loan_row(shown: LoanShown, asked: float | None) -> tuple[str, ...]:
+def _account_row(shown: LendingAccountShown, asked: float | None) -> tuple[str, ...]:
     health = f"{shown.held.health_wad / _WAD:.4f}"
     if shown.pair is None:
         return (shown.book.policy.book, health, *("?" for _ in range(5 + len(TIMES))))
     volatility = volatility_of(shown.book, asked)
-    at, moves = shown.pair.loan.liquidation_price(), distance(shown.pair)
+    at, moves = shown.pair.position.liquidation_price(), distance(shown.pair)
     return (
         shown.book.policy.book,
         health,
@@ -234,7 +234,7 @@ def as_object(book: BookNow, volatility: float | None = None) -> dict[str, objec
         "exposures": [_exposure_as_object(each) for each in (book.stock.holdings if book.stock else ())],
         "hedge": hedge_as_object(book, shown_of(book)),
         "short": short_as_object(short_of(book), volatility_of(book, volatility)),
-        "loans": [_loan_as_object(shown, volatility) for shown in loans_of(book)],
+        "lending_accounts": [_account_as_object(shown, volatility) for shown in lending_accounts_of(book)],
         "marks": list(state_of(book)),
     }
 
@@ -245,15 +245,15 @@ def _exposure_as_object(holding: Holding) -> dict[str, str]:
     return {"token": holding.token, **{name: str(raw) for name, raw in named}}
 
 
-def _loan_as_object(shown: LoanShown, asked: float | None) -> dict[str, object]:
-    told: dict[str, object] = {"loan": wire_form(shown.held)}
+def _account_as_object(shown: LendingAccountShown, asked: float | None) -> dict[str, object]:
+    told: dict[str, object] = {"account": wire_form(shown.held)}
     if shown.pair is None:
         return {**told, "unknown": shown.unknown}
     volatility = volatility_of(shown.book, asked)
     return {
         **told,
         "price": shown.pair.price,
-        "liquidated_at": shown.pair.loan.liquidation_price(),
+        "liquidated_at": shown.pair.position.liquidation_price(),
         "distance": distance(shown.pair),
         "volatility": volatility,
         "chances": by_days(chances(shown.pair, volatility)),

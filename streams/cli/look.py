@@ -23,7 +23,7 @@ from streams.kafka.codec import encode
 from streams.look.account_before import standing_text, waiting_told
 from streams.look.earnings import Earned
 from streams.look.owner_report import Glance, PairNow
-from streams.node.venues.port import LoanStanding
+from streams.node.venues.port import AccountStanding
 from streams.settings import Settings
 
 _DECISIONS = (Declined, RebalanceProposed, PlanOpened)
@@ -124,7 +124,7 @@ def _print_pair(each: PairNow, seen: Glance) -> None:
             )
         ],
     )
-    if seen.loan is not None and seen.loan.counts:
+    if seen.lending_account is not None and seen.lending_account.counts:
         print_hedges([each.book])
     for said in each.outputs:
         if isinstance(said, _DECISIONS):
@@ -153,13 +153,13 @@ def _beside(seen: Glance) -> Iterator[str]:
 
 def _brought(seen: Glance) -> Iterator[str]:
     """Describe what the owner brings along beside positions."""
-    if seen.no_loan is not None:
-        yield f"what the owner owes at a lending market is not known: {seen.no_loan}"
-    loan = seen.loan
-    if loan is not None and loan.is_there:
-        counts = "it counts in each pair that has its tokens" if loan.counts else "it does not count here"
-        why = "" if loan.unfollowed is None else f", for {loan.unfollowed}"
-        yield f"the owner {standing_text(loan)} at {loan.venue.name}: {counts}{why}"
+    if seen.no_lending_account is not None:
+        yield f"what the owner owes at a lending market is not known: {seen.no_lending_account}"
+    account = seen.lending_account
+    if account is not None and account.is_there:
+        counts = "it counts in each pair that has its tokens" if account.counts else "it does not count here"
+        why = "" if account.unfollowed is None else f", for {account.unfollowed}"
+        yield f"the owner {standing_text(account)} at {account.venue.name}: {counts}{why}"
     yield from waiting_told(seen.found.owner, seen.waiting)
     for each in seen.pairs:
         yield from each.allowed
@@ -175,21 +175,21 @@ def _as_json(seen: Glance) -> dict[str, object]:
         "closed": str(seen.found.closed),
         "not_read": list(seen.found.unread),
         "no_history": seen.no_history,
-        "loan": None if seen.loan is None else _loan_as_json(seen.loan),
-        "no_loan": seen.no_loan,
+        "lending_account": None if seen.lending_account is None else _account_as_json(seen.lending_account),
+        "no_lending_account": seen.no_lending_account,
         "waiting_nonces": [str(nonce) for nonce in seen.waiting],
         "pairs": [_pair_as_json(each, seen) for each in seen.pairs],
     }
 
 
-def _loan_as_json(loan: LoanStanding) -> dict[str, str | None]:
+def _account_as_json(account: AccountStanding) -> dict[str, str | None]:
     return {
-        "venue": loan.venue.name,
-        "collateral": str(loan.collateral),
-        "debt": str(loan.debt),
-        "unit": str(loan.unit),
-        "health_wad": str(loan.health_wad),
-        "unfollowed": loan.unfollowed,
+        "venue": account.venue.name,
+        "collateral": str(account.collateral),
+        "debt": str(account.debt),
+        "unit": str(account.unit),
+        "health_wad": str(account.health_wad),
+        "unfollowed": account.unfollowed,
     }
 
 
@@ -207,7 +207,7 @@ def _pair_as_json(each: PairNow, seen: Glance) -> dict[str, object]:
         "marks": list(each.book.marks),
         "allowances": list(each.allowed),
         "exposures": hedged["exposures"],
-        "loans": hedged["loans"],
+        "lending_accounts": hedged["lending_accounts"],
         "decisions": [json.loads(encode(said)) for said in each.outputs if isinstance(said, _DECISIONS)],
     }
 

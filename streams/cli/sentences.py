@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import UNSET, UnsetType
 
 from pipeline.book.inventory import WHOLE_BPS
+from pipeline.messages.account_alerts import AccountLiquidated, HealthLow, HealthRestored
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     BlockSetAside,
@@ -29,15 +30,14 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.dry_run import DryRun, OrderAwaited
 from pipeline.messages.goals import Goal, HedgeGoal, JointGoal
-from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
 from pipeline.messages.orders import SaidEnded
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount
 from streams.cli import cost_words
+from streams.cli.account_words import liquidated_text
 from streams.cli.departure_words import left_text
-from streams.cli.loan_words import liquidated_text
 from streams.cli.refusals import in_units
 from streams.cli.venues.registry import shown_as
 from streams.cli.wording import named_in
@@ -95,14 +95,14 @@ def sentence(said: Output, policy: Policy | None) -> str:
             )
         case PlanStalled():
             return f"{said.book}: the plan cannot go on at {said.phase}: {in_units(f'{said.reason}: {said.detail}', policy)}"
-        case LoanLiquidated() | PositionLeft():
+        case AccountLiquidated() | PositionLeft():
             return f"{said.book}: {_lost(said, policy)}"
         case PlanClosed():
             return f"{said.book}: the plan has ended: {outcome_text(said.outcome)}{cost_words.real_text(said, policy)}"
     return _alert(said)
 
 
-def _lost(said: LoanLiquidated | PositionLeft, policy: Policy | None) -> str:
+def _lost(said: AccountLiquidated | PositionLeft, policy: Policy | None) -> str:
     if isinstance(said, PositionLeft):
         return left_text(said.item, said, policy)
     return liquidated_text(said, policy)

@@ -34,7 +34,7 @@ def short_of(book: BookNow) -> ShortShown | None:
     if stock is None or not policy.hedge:
         return None
     venue, held = hedge_venue(policy), venue_named(policy.chain, policy.hedge.venue).held_items(shard, policy)
-    if venue is None or any(item.loan() is not None for item in held):
+    if venue is None or any(item.lending_account() is not None for item in held):
         return None
     health_bps, price = venue.position(shard, policy).health_bps, venue.base_price(shard, policy)
     if health_bps is None or price is None:

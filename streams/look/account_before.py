@@ -9,8 +9,8 @@ from pipeline.units import Address, RawAmount
 from pipeline.venues.registry import spenders
 from streams.human_numbers import amount_text, bps_text, short
 from streams.node.contract_calls import Ask, ContractReader, method
-from streams.node.venues.port import LoanStanding
-from streams.node.venues.registry import find_loan
+from streams.node.venues.port import AccountStanding
+from streams.node.venues.registry import find_account
 from streams.node.venues.uniswap_v3.positions_of_owner import PoolFound, PositionsFound, find_positions
 from streams.portfolio.words import words_of
 
@@ -51,7 +51,7 @@ def _unnamed(policy: Policy, found: PositionsFound, pool: PoolFound) -> str:
     )
 
 
-# ------------------------------------------------------------------ loans
+# ------------------------------------------------------------------ lending accounts
 async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | None) -> AsyncIterator[str]:
     """Describe what a book's owner has and owes at hedging venues, and what the book does about it; `known` is the chain's own lending market.
 
@@ -62,30 +62,30 @@ async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | 
     others = () if known is None or here & {each.address for each in known.contracts} else (known,)
     for spec in (*named, *others):
         try:
-            loan = await find_loan(reader, spec, policy.owner)
+            account = await find_account(reader, spec, policy.owner)
         except UnreadableError as error:
             yield f"book {policy.book}: what its owner owes at {spec.name} is not known: {error}"
             continue
-        if loan is not None and loan.is_there:
-            what = f"its owner {standing_text(loan)} at {spec.name}"
-            yield f"book {policy.book}: {what}: {_what_becomes(policy, loan, is_named=spec in named)}"
+        if account is not None and account.is_there:
+            what = f"its owner {standing_text(account)} at {spec.name}"
+            yield f"book {policy.book}: {what}: {_what_becomes(policy, account, is_named=spec in named)}"
 
 
-def standing_text(loan: LoanStanding) -> str:
+def standing_text(account: AccountStanding) -> str:
     """Describe what an account has and owes, in the venue's own unit of account. Rounds: down."""
-    places = len(str(loan.unit)) - 1
-    has, owes = (amount_text(each, places, places=2) for each in (loan.collateral, loan.debt))
-    if not loan.debt:
+    places = len(str(account.unit)) - 1
+    has, owes = (amount_text(each, places, places=2) for each in (account.collateral, account.debt))
+    if not account.debt:
         return f"has collateral of {has} and owes nothing"
-    return f"owes {owes} against collateral of {has}, health factor {loan.health_wad / _WAD:.4f},"
+    return f"owes {owes} against collateral of {has}, health factor {account.health_wad / _WAD:.4f},"
 
 
-def _what_becomes(policy: Policy, loan: LoanStanding, *, is_named: bool) -> str:
-    if loan.unfollowed is not None:
-        return f"it does not count, for {loan.unfollowed}"
+def _what_becomes(policy: Policy, account: AccountStanding, *, is_named: bool) -> str:
+    if account.unfollowed is not None:
+        return f"it does not count, for {account.unfollowed}"
     if not is_named:
-        return f"it does not count until `chain.venues` has {venue_text(loan.venue)}"
-    if not policy.hedge or policy.hedge.venue != loan.venue.name:
+        return f"it does not count until `chain.venues` has {venue_text(account.venue)}"
+    if not policy.hedge or policy.hedge.venue != account.venue.name:
         return (
             "it counts, and the book leaves it alone; `hedge:` would adopt it, and close it with `ratio: 0%`"
         )

@@ -19,8 +19,8 @@ from streams.node.ens import resolve
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Header
-from streams.node.venues.port import LoanStanding
-from streams.node.venues.registry import find_loan
+from streams.node.venues.port import AccountStanding
+from streams.node.venues.registry import find_account
 from streams.node.venues.uniswap_v3.nft_history import NftChange, read_histories
 from streams.node.venues.uniswap_v3.positions_of_owner import PositionsFound, find_positions
 from streams.portfolio import load_portfolio
@@ -48,9 +48,9 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     histories: dict[TokenId, list[NftChange]]
     no_history: str | None
     """Why the node does not tell what was put in."""
-    loan: LoanStanding | None
+    lending_account: AccountStanding | None
     """What the owner has and owes at the chain's lending market; None where no market is known, or it does not answer."""
-    no_loan: str | None
+    no_lending_account: str | None
     """Why that is not known."""
     waiting: range
     """Nonces of the owner's transactions that wait to be mined."""
@@ -73,8 +73,8 @@ async def glance(
     reader = ContractReader(node, multicall=MULTICALL3, at=head.block.hash)
     found = await find_positions(reader, profile, address)
     pairs = pairs_in(found, profile.wrapped_native, chain.money)
-    loan, no_loan = await _loan(reader, chain.lending, address)
-    lending = loan.venue if loan is not None and loan.counts else None
+    account, no_lending_account = await _lending_account(reader, chain.lending, address)
+    lending = account.venue if account is not None and account.counts else None
     files = [portfolio_text(chain_id, chain.written, address, pair, lending) for pair in pairs]
     seen = [await _pair_now(node, reader, head, pair, file) for pair, file in zip(pairs, files, strict=True)]
     histories, no_history = await _histories(node, profile.position_manager, list(found.positions), head)
@@ -85,21 +85,21 @@ async def glance(
         pairs=tuple(seen),
         histories=histories,
         no_history=no_history,
-        loan=loan,
-        no_loan=no_loan,
+        lending_account=account,
+        no_lending_account=no_lending_account,
         waiting=await node.waiting(address) if block is None else range(0),
         suggested=_suggested(chain, chain_id, seen[0], lending) if seen else "",
     )
 
 
-async def _loan(
+async def _lending_account(
     reader: ContractReader, lending: VenueSpec | None, owner: Address
-) -> tuple[LoanStanding | None, str | None]:
+) -> tuple[AccountStanding | None, str | None]:
     """Ask the chain's lending market for the owner's account; where it does not answer, the look goes on without."""
     if lending is None:
         return None, None
     try:
-        return await find_loan(reader, lending, owner), None
+        return await find_account(reader, lending, owner), None
     except UnreadableError as error:
         return None, f"{lending.name}: {error}"
 

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline import keys
 from pipeline.drive import pass_over, take, take_no_further, take_unread
 from pipeline.errors import MalformedRecordError
+from pipeline.messages.account_alerts import AccountLiquidated, HealthLow, HealthRestored
 from pipeline.messages.base import Output, View
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import (
@@ -22,7 +23,6 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.entries import PassedRecord
 from pipeline.messages.events import AnyEvent
-from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.versions import TYPE_FIELD
@@ -158,7 +158,7 @@ def _subject(shard: ShardId, output: Output) -> str:
             | OrderEndRefused(book=book)
         ):
             return keys.book(book)
-        case HealthLow(book=book) | HealthRestored(book=book) | LoanLiquidated(book=book):
+        case HealthLow(book=book) | HealthRestored(book=book) | AccountLiquidated(book=book):
             return keys.book(book)
         case Quarantined(item=item) | Released(item=item) | ReadFailed(item=item):
             return item

@@ -14,7 +14,7 @@ from pipeline.hedge.collateral import (
     repay_from_outside,
     sell_collateral,
 )
-from pipeline.hedge.liquidation import Loan
+from pipeline.hedge.liquidation import DebtPosition
 from pipeline.hedge.no_trade_band import cost_rate, no_trade_band
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "data" / "vectors" / "quant" / "vectors.json"
@@ -56,7 +56,7 @@ def test_a_band_is_the_vectors(vectors, name):
 def test_a_short_against_stable_collateral_is_the_vectors(vectors):
     vector, at = vectors["aave_health"], given(vectors["aave_health"])
     expected = vector["outputs"]
-    loan = Loan(0.0, at["C"] * at["LT"], at["q"], 0.0)
+    loan = DebtPosition(0.0, at["C"] * at["LT"], at["q"], 0.0)
     for name, shock in (
         ("HF_0", 0),
         ("HF_plus10", 0.1),

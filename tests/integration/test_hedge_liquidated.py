@@ -9,9 +9,9 @@ from hedged_play import DOLLAR, ETHER
 
 from pipeline import keys
 from pipeline.advance.books import stock_of
+from pipeline.messages.account_alerts import AccountLiquidated, HealthLow
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined
 from pipeline.messages.events import Resumed
-from pipeline.messages.loan_alerts import HealthLow, LoanLiquidated
 from pipeline.units import Address
 from streams.devnet import aave
 from streams.devnet.aave import COLLATERAL_BPS, AaveContracts
@@ -43,7 +43,7 @@ def test_a_liquidation_is_accounted_and_pauses_the_book_until_it_is_resumed(
             market, helper, desk.owner, collateral=usdc, debt=weth, amount=aave.MOST, in_atokens=in_atokens
         ),
     )
-    (said,) = desk.said(LoanLiquidated)
+    (said,) = desk.said(AccountLiquidated)
     repaid, seized = owed - desk.owed(), secured - desk.secured()
     assert (said.liquidator, said.repaid.token, said.seized.token) == (helper, weth, usdc)
     assert 0 <= said.repaid.amount - repaid < 10**13, "the block's interest was added to what is owed"

@@ -8,12 +8,12 @@ from followed import Followed, node_of
 from hedged_desk import HEDGE, HedgedDesk, hedged_book
 from msgspec.structs import replace
 
+from pipeline.hedge.debt_in_pair import distance
 from pipeline.hedge.liquidation import Horizon, probability_of_liquidation
-from pipeline.hedge.loan_in_pair import distance
 from pipeline.messages.events import PolicySet
 from pipeline.messages.hedge import AutoRatio
 from pipeline.units import Bps
-from streams.cli.hedge import as_object, chances, loans_of, print_hedges, with_wallet
+from streams.cli.hedge import as_object, chances, lending_accounts_of, print_hedges, with_wallet
 from streams.cli.hedged_books import shown_of
 from streams.devnet import aave
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
@@ -54,11 +54,11 @@ async def test_a_loans_liquidation_comes_at_the_price_that_is_shown(
     chain.mine()
     await followed.catch_up()
     book = book_in_memory(followed.shard)
-    (shown,) = loans_of(book)
+    (shown,) = lending_accounts_of(book)
     *_, health_wad = ask(chain, market.pool, aave.ACCOUNT_DATA, owner)
     assert shown.held.health_wad == health_wad
-    assert shown.pair.loan.health(shown.pair.price) == pytest.approx(health_wad / 10**18, rel=1e-3)
-    at = shown.pair.loan.liquidation_price()
+    assert shown.pair.position.health(shown.pair.price) == pytest.approx(health_wad / 10**18, rel=1e-3)
+    at = shown.pair.position.liquidation_price()
     assert distance(shown.pair) == pytest.approx(at / 3_000 - 1)
     likely = chances(shown.pair, 0.6)
     assert 0 < likely[1] < likely[2] < 1
@@ -73,7 +73,7 @@ async def test_a_loans_liquidation_comes_at_the_price_that_is_shown(
     held = shown.held.assets
     assert int(weth["debt"]) == -next(each.debt for each in held if each.token == market.weth.asset)
     assert int(weth["net"]) == sum(int(weth[name]) for name in ("held", "collateral", "debt"))
-    assert told["loans"][0]["liquidated_at"] == pytest.approx(at)
+    assert told["lending_accounts"][0]["liquidated_at"] == pytest.approx(at)
 
     assert health_at(chain, market, owner, at * 0.9995) > 1 > health_at(chain, market, owner, at * 1.0005)
     await followed.node.close()
@@ -91,7 +91,7 @@ def test_an_automatic_hedge_is_taken_on_and_shown_as_the_chain_has_it(
     desk.settle(14)
     assert desk.refusals == []
     book = book_in_memory(desk.shard)
-    shown, (loan,) = shown_of(book), loans_of(book)
+    shown, (loan,) = shown_of(book), lending_accounts_of(book)
     assert (shown.size, shown.collateral) == (desk.owed(), desk.secured())
     assert 0 < shown.wanted_ratio_bps < 10_000
     assert abs(shown.net_base - shown.target_base) <= shown.act_at

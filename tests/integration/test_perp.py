@@ -10,6 +10,7 @@ from worlds.toy_perp.chain import CAP, price_of
 from worlds.toy_perp.hedge import DEPOSIT, REQUEST, STEP, WITHDRAW
 
 from pipeline import keys
+from pipeline.messages.account_alerts import AccountLiquidated
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     Declined,
@@ -21,7 +22,6 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.events import OrderEndSaid, PolicySet
-from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
 from pipeline.messages.orders import Cancelled, Executed, Order, SaidEnded, UnknownOrder
 from pipeline.messages.outcomes import Done, Stalled
@@ -308,7 +308,7 @@ def test_low_health_is_secured_by_margin_and_where_there_is_none_by_a_smaller_si
     desk.block(desk.perp.set_price(9_000), desk.perp.liquidate(desk.owner))
     assert desk.position().size == 0
     is_true(desk)
-    (told,) = desk.said(LoanLiquidated)
+    (told,) = desk.said(AccountLiquidated)
     assert (told.repaid.amount, told.seized.amount, told.liquidator) == (size, had, desk.perp.keeper)
     assert told.collateral_left[0].amount == desk.position().collateral == 0
     opened = len(desk.said(PlanOpened))
@@ -339,7 +339,7 @@ def test_a_short_is_liquidated_from_the_price_on_that_is_shown(
     assert "shorts, and the chance of their liquidation" in out
     assert f"{shown.liquidated_at:.6g}" in out
     told = as_object(book, 0.6)
-    assert told["loans"] == []
+    assert told["lending_accounts"] == []
     assert told["short"]["liquidated_at"] == shown.liquidated_at  # type: ignore[index]
 
     for bps, falls in ((-1, False), (0, True)):

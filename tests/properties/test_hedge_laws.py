@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import HedgeError
 from pipeline.hedge.collateral import Deleverage, repay_from_outside, sell_collateral
-from pipeline.hedge.liquidation import Horizon, Loan, largest_ratio_bps, probability_of_liquidation
+from pipeline.hedge.liquidation import DebtPosition, Horizon, largest_ratio_bps, probability_of_liquidation
 from pipeline.hedge.no_trade_band import cost_rate, no_trade_band
 
 prices, gammas = st.floats(1e-4, 1e6), st.floats(1e-6, 1e4)
@@ -102,7 +102,7 @@ def test_a_sale_that_leads_nowhere_is_refused():
 )
 def test_the_chance_of_liquidation_is_that_of_a_simulation(collateral, ratio, percent):
     """Half of a position is base, a ratio of it is borrowed; 90 days at 65 % a year, looked at daily: within half a point."""
-    loan = Loan(0.0, collateral * 0.78, ratio / 2, 0.0)
+    loan = DebtPosition(0.0, collateral * 0.78, ratio / 2, 0.0)
     likely = probability_of_liquidation(loan, 1.0, Horizon(0.65, 90 / 365, 1 / 365))
     assert 100 * likely == pytest.approx(percent, abs=0.5)
 
@@ -129,7 +129,7 @@ def test_passage_is_as_often_as_in_a_walk(distance):
     st.floats(1e-2, 1e4),
 )
 def test_the_health_factor_is_one_at_the_price_of_liquidation_and_nowhere_else(amounts, price):
-    loan = Loan(*amounts)
+    loan = DebtPosition(*amounts)
     at = loan.liquidation_price()
     if at is None:
         assert (loan.health(price) < 1) == (loan.health(price * 1e3) < 1) or loan.health(
@@ -141,19 +141,19 @@ def test_the_health_factor_is_one_at_the_price_of_liquidation_and_nowhere_else(a
 
 
 def test_the_largest_ratio_is_the_last_one_that_is_safe_enough():
-    def loan_at(ratio_bps):
-        return Loan(0.0, 0.78, ratio_bps / 20_000, 0.0)
+    def position_at(ratio_bps):
+        return DebtPosition(0.0, 0.78, ratio_bps / 20_000, 0.0)
 
     law = 1.0, Horizon(0.65, 90 / 365)
-    ratio = largest_ratio_bps(loan_at, 100, *law)
+    ratio = largest_ratio_bps(position_at, 100, *law)
     assert 6_500 < ratio < 8_000
     assert (
-        probability_of_liquidation(loan_at(ratio), *law)
+        probability_of_liquidation(position_at(ratio), *law)
         <= 0.01
-        < probability_of_liquidation(loan_at(ratio + 1), *law)
+        < probability_of_liquidation(position_at(ratio + 1), *law)
     )
-    assert largest_ratio_bps(loan_at, 9_999, *law) == 10_000
-    assert largest_ratio_bps(lambda _: Loan(0.0, 0.4, 0.5, 0.0), 100, *law) == 0
+    assert largest_ratio_bps(position_at, 9_999, *law) == 10_000
+    assert largest_ratio_bps(lambda _: DebtPosition(0.0, 0.4, 0.5, 0.0), 100, *law) == 0
     assert (
-        largest_ratio_bps(lambda _: Loan(0.0, 0.4, 0.0, 0.0), 0, *law) == 10_000
+        largest_ratio_bps(lambda _: DebtPosition(0.0, 0.4, 0.0, 0.0), 0, *law) == 10_000
     )  # no debt is as safe as one may ask for

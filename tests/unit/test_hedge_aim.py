@@ -11,7 +11,7 @@ from worlds.lending.chain import LendingDesk, hedge_only
 from pipeline import keys
 from pipeline.advance.books import stock_of
 from pipeline.hedge.aim import Bending, Security, law_band_bps, safe_ratio_bps
-from pipeline.hedge.liquidation import Horizon, Loan, probability_of_liquidation
+from pipeline.hedge.liquidation import DebtPosition, Horizon, probability_of_liquidation
 from pipeline.hedge.target import centre_of
 from pipeline.messages.base import Price
 from pipeline.messages.decisions import PlanOpened, Quarantined
@@ -41,7 +41,7 @@ def behind(collateral_percent: int = 100, **changes: Any) -> Security:
 
 
 def chance(ratio_bps: int, at: Security, auto: AutoRatio, sigma: float) -> float:
-    loan = Loan(0.0, at.own_quote * at.counts_bps / 10_000, at.hedged_base * ratio_bps / 10_000, 0.0)
+    loan = DebtPosition(0.0, at.own_quote * at.counts_bps / 10_000, at.hedged_base * ratio_bps / 10_000, 0.0)
     return probability_of_liquidation(loan, 1.0, Horizon(sigma, auto.horizon_s / 31_557_600))
 
 
@@ -123,7 +123,7 @@ def owed_chance(desk: LendingDesk, sigma: float) -> float:
     chain, price = desk.chain, desk.chain.price(BASE) / desk.chain.price(QUOTE) / 10**12
     debt = chain.debt[BASE]
     own = chain.collateral[QUOTE] + chain.balances[OWNER, QUOTE] - debt * price
-    loan = Loan(0.0, own * 0.8, float(debt), 0.0)
+    loan = DebtPosition(0.0, own * 0.8, float(debt), 0.0)
     return probability_of_liquidation(loan, price, Horizon(sigma, 90 * DAY_S / 31_557_600))
 
 

@@ -6,11 +6,11 @@ from builders import BASE, OWNER, QUOTE, STRANGER
 from worlds.lending.chain import LENDING, LendingDesk, hedge_only
 
 from pipeline import keys
+from pipeline.messages.account_alerts import AccountLiquidated, HealthLow, HealthRestored
 from pipeline.messages.base import TokenAmount
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined
 from pipeline.messages.entries import HealthWarning, Pause
 from pipeline.messages.events import Resumed
-from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount
 from pipeline.venues.aave_v3.forms import aave_account
@@ -105,7 +105,7 @@ def test_a_liquidation_is_told_with_what_it_took_and_pauses_the_book_until_it_is
     policy = hedge_only()
     desk = desk_at(policy)
     repaid, seized = liquidated(desk)
-    (said,) = desk.said(LoanLiquidated)
+    (said,) = desk.said(AccountLiquidated)
     assert (said.book, said.item) == (policy.book, aave_account(LENDING, OWNER))
     assert said.liquidator == STRANGER
     assert said.repaid == TokenAmount(token=BASE, amount=RawAmount(repaid))
@@ -128,7 +128,7 @@ def test_a_liquidation_is_told_with_what_it_took_and_pauses_the_book_until_it_is
     settle(desk)
     assert len(desk.said(PlanOpened)) > opened, "the net exposure goes back into its band"
     assert not desk.said(Quarantined)
-    assert len(desk.said(LoanLiquidated)) == 1
+    assert len(desk.said(AccountLiquidated)) == 1
 
 
 def test_a_pause_for_a_liquidation_outlasts_its_block_and_leaves_an_operators_as_it_is():
@@ -153,5 +153,5 @@ def test_a_book_that_is_only_watched_tells_a_liquidation_and_is_not_paused():
     desk = desk_at(policy)
     desk.set_policy(hedge_only(mode="watch"))
     liquidated(desk)
-    assert len(desk.said(LoanLiquidated)) == 1
+    assert len(desk.said(AccountLiquidated)) == 1
     assert desk.shard.tables.find(keys.pause(keys.book(policy.book)), Pause) is None

@@ -13,7 +13,14 @@ from pipeline.messages.orders import Cancelled, Executed, Order, Requested, Unkn
 from pipeline.messages.policy import Policy, version_of
 from pipeline.messages.views import BookView, HedgeShown
 from pipeline.units import Bps, RawAmount, Seconds
-from streams.cli.hedge import as_object, chances, loans_of, print_hedges, volatility_of, with_wallet
+from streams.cli.hedge import (
+    as_object,
+    chances,
+    lending_accounts_of,
+    print_hedges,
+    volatility_of,
+    with_wallet,
+)
 from streams.cli.hedged_books import capital_of, carry_of, shown_of, state_text
 from streams.ended_hedges import unwound
 from streams.look.fold_once import book_in_memory
@@ -106,13 +113,13 @@ def test_what_it_costs_is_what_is_paid_less_what_is_earned(desk):
 
 def test_the_wallets_quote_counts_as_what_could_be_supplied(desk):
     book = book_in_memory(desk.shard)
-    (loan,) = loans_of(book)
+    (loan,) = lending_accounts_of(book)
     volatility = volatility_of(book, None)
     assert volatility == 1.2, "that by which the ratio was chosen"
     assert volatility_of(book, 0.5) == 0.5
     more = with_wallet(loan, loan.pair)
     added = desk.chain.balances[OWNER, QUOTE] / 10**6 * 0.8
-    assert more.loan.quote_collateral == pytest.approx(loan.pair.loan.quote_collateral + added)
+    assert more.position.quote_collateral == pytest.approx(loan.pair.position.quote_collateral + added)
     assert chances(more, volatility)[-1] < chances(loan.pair, volatility)[-1] / 10
 
 

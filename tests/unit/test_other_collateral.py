@@ -25,7 +25,7 @@ from pipeline.venues.hedging.aim import security_of
 from pipeline.venues.hedging.goal import in_wallet
 from pipeline.venues.hedging.sizes import HedgePlaces
 from pipeline.venues.registry import hedge_venue, venue_named
-from streams.cli.hedge import as_object, loans_of, print_hedges, with_wallet
+from streams.cli.hedge import as_object, lending_accounts_of, print_hedges, with_wallet
 from streams.cli.hedged_books import capital_of, carry_of, other_collateral, shown_of
 from streams.cli.unwinding import print_unwinding
 from streams.cli.wording import named_in
@@ -323,14 +323,14 @@ def test_the_screens_count_it_in_its_own_token_and_value_it_in_the_quote(
     assert capital_of(book).secures == int(
         Fraction(secured * 10 ** DECIMALS[third.at_par_with], 10**third.decimals) * price
     )
-    (loan,) = loans_of(book)
+    (loan,) = lending_accounts_of(book)
     assert loan.pair is not None
     assert loan.pair.price == pytest.approx(desk.chain.price(BASE) / desk.chain.price(QUOTE), rel=1e-6)
     whole = float(third.worth(secured) * price) / 10**6
-    assert loan.pair.loan.quote_collateral == pytest.approx(whole * 0.8, rel=1e-6)
+    assert loan.pair.position.quote_collateral == pytest.approx(whole * 0.8, rel=1e-6)
     more = with_wallet(loan, loan.pair)
-    assert more.loan.quote_collateral == pytest.approx(whole * 0.8 * (secured + kept) / secured, rel=1e-6)
-    at = loan.pair.loan.liquidation_price()
+    assert more.position.quote_collateral == pytest.approx(whole * 0.8 * (secured + kept) / secured, rel=1e-6)
+    at = loan.pair.position.liquidation_price()
     assert at == pytest.approx(loan.pair.price * desk.chain.health, rel=1e-6)
     shown = shown_of(book)
     assert shown is not None

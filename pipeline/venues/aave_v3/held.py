@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline.book.exposures import Exposure, HeldItem
-from pipeline.book.loans import HeldLoan, LoanAsset
+from pipeline.book.lending_accounts import LendingAccount, LendingAsset
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -27,14 +27,14 @@ class HeldAccount(HeldItem, frozen=True, kw_only=True):
 
     data: AccountData | None
     """None where a price is not told."""
-    counted: tuple[LoanAsset, ...]
+    counted: tuple[LendingAsset, ...]
     """What counts, of all reserves; none where a price is not told."""
 
-    def loan(self) -> HeldLoan | None:
+    def lending_account(self) -> LendingAccount | None:
         """Return what is supplied and owed; None where nothing is owed, or a price is not told."""
         if self.data is None or not any(each.debt for each in self.counted):
             return None
-        return HeldLoan(assets=self.counted, health_wad=self.data.health_wad)
+        return LendingAccount(assets=self.counted, health_wad=self.data.health_wad)
 
 
 def follows_from(tables: Tables, policy: Policy, at: AaveDeployment) -> tuple[object, ...]:
@@ -79,9 +79,9 @@ def _held(tables: Tables, policy: Policy, at: AaveDeployment) -> Iterator[HeldAc
     )
 
 
-def _counted(asset: Address, holding: ReserveHolding) -> LoanAsset:
+def _counted(asset: Address, holding: ReserveHolding) -> LendingAsset:
     terms = holding.terms
-    return LoanAsset(
+    return LendingAsset(
         token=asset,
         unit=holding.unit,
         price=holding.price,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import MalformedLogError, PipelineError
 from pipeline.hedge.pause_after_liquidation import pause_liquidated
+from pipeline.messages.account_alerts import AccountLiquidated
 from pipeline.messages.base import RawLog, TokenAmount
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
@@ -31,7 +31,7 @@ from pipeline.venues.aave_v3.rays import WAD
 
 def tell_liquidations(
     shard: Shard, event: BlockSeen, at: AaveDeployment, now: Provenance
-) -> Iterator[LoanLiquidated]:
+) -> Iterator[AccountLiquidated]:
     """Return each liquidation of a book's account in a block, and pause a live book until its operator says go on."""
     books = {policy.owner: policy for policy in policies(shard.tables)}
     for log in event.logs:
@@ -62,12 +62,12 @@ class _Told(NamedTuple):
     now: Provenance
 
 
-def _tell(where: _Told, policy: Policy, log: RawLog, fact: logs.LiquidationMade) -> LoanLiquidated:
+def _tell(where: _Told, policy: Policy, log: RawLog, fact: logs.LiquidationMade) -> AccountLiquidated:
     item = aave_account(where.at.pool, fact.owner)
     stamp = where.now.stamp("alert", item, action=f"liquidated {log.log_index}")
     seized = fact.seized + _to_treasury(where, log, fact)
     left, health_bps, told = _left(where.shard, where.at, item)
-    return LoanLiquidated(
+    return AccountLiquidated(
         **stamp,
         book=policy.book,
         item=item,

@@ -85,7 +85,7 @@ AskNarrowest = Callable[["Client", PoolId], Awaitable[LogBps | None]]
 """Asks how near to its middle the ends of a range in a pool can be; None where the pool does not say. Raises: NodeError."""
 
 
-class LoanStanding(NamedTuple):
+class AccountStanding(NamedTuple):
     """What an account has at a lending market and owes to it, or has against a short, as the venue adds it up."""
 
     venue: VenueSpec
@@ -110,7 +110,7 @@ class LoanStanding(NamedTuple):
         return self.is_there and self.unfollowed is None
 
 
-FindLoan = Callable[[ContractReader, VenueSpec, Address], Awaitable[LoanStanding]]
+FindAccount = Callable[[ContractReader, VenueSpec, Address], Awaitable[AccountStanding]]
 """Asks a venue of hedges for an account. Raises: UnreadableError, NodeError."""
 
 
@@ -128,5 +128,5 @@ class NodeHalf(NamedTuple):
     """None where no book is hedged, or nothing can be told before."""
     ask_narrowest: AskNarrowest | None = None
     """None where liquidity has no range."""
-    find_loan: FindLoan | None = None
+    find_account: FindAccount | None = None
     """None where nothing can be owed."""

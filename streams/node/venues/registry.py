@@ -11,7 +11,7 @@ from pipeline.units import Address, LogBps
 from streams.node.contract_calls import ContractReader
 from streams.node.venues import wallet
 from streams.node.venues.aave_v3 import half as aave_v3
-from streams.node.venues.port import ContractFault, LoanStanding, NodeHalf, Read
+from streams.node.venues.port import AccountStanding, ContractFault, NodeHalf, Read
 from streams.node.venues.uniswap_v3 import half as uniswap_v3
 
 if TYPE_CHECKING:
@@ -60,10 +60,12 @@ def _acting_half(policy: Policy) -> NodeHalf | None:
     return None if spec is None else HALVES.get(spec.kind)
 
 
-async def find_loan(reader: ContractReader, spec: VenueSpec, account: Address) -> LoanStanding | None:
+async def find_account(reader: ContractReader, spec: VenueSpec, account: Address) -> AccountStanding | None:
     """Ask what an account has at a venue and owes to it; None where nothing can be owed there. Raises: UnreadableError, NodeError."""
     half = HALVES.get(spec.kind)
-    return None if half is None or half.find_loan is None else await half.find_loan(reader, spec, account)
+    return (
+        None if half is None or half.find_account is None else await half.find_account(reader, spec, account)
+    )
 
 
 def read_of(kind: str) -> Read:

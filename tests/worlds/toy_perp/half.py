@@ -10,7 +10,7 @@ from pipeline.units import Address, PoolId
 from pipeline.venues.abi import declared
 from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import Ask, ContractReader
-from streams.node.venues.port import LoanStanding, NodeHalf, PoolFacts, ReadContext, one_by_one
+from streams.node.venues.port import AccountStanding, NodeHalf, PoolFacts, ReadContext, one_by_one
 from worlds.toy_perp.forms import (
     PerpAccount,
     PerpAccountObserved,
@@ -62,7 +62,7 @@ async def ask_pools(
     return dict.fromkeys(pools, f"{spec.name} has no pools")
 
 
-async def find_standing(reader: ContractReader, spec: VenueSpec, account: Address) -> LoanStanding:
+async def find_standing(reader: ContractReader, spec: VenueSpec, account: Address) -> AccountStanding:
     """Ask what stands against an account's short, and what buying it back costs, in raw quote."""
     contract = spec.contract("future")
     told, (collateral, equity) = await reader.need(
@@ -70,12 +70,12 @@ async def find_standing(reader: ContractReader, spec: VenueSpec, account: Addres
     )
     worth = collateral - equity
     health_wad = equity * WHOLE_BPS * 10**18 // (MAINTENANCE_BPS * worth) if told[0] else 0
-    return LoanStanding(spec, collateral, worth, 10**6, health_wad, None)
+    return AccountStanding(spec, collateral, worth, 10**6, health_wad, None)
 
 
 HALF = NodeHalf(
     reads={perp_market.family: one_by_one(read_market), perp_account.family: one_by_one(read_account)},
     ask_pools=ask_pools,
     holders=lambda _spec, _pools: (),
-    find_loan=find_standing,
+    find_account=find_standing,
 )

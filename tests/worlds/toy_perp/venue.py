@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from pipeline.book.exposures import Exposure, HeldItem
 from pipeline.hedge.pause_after_liquidation import pause_liquidated
 from pipeline.hedge.port import HedgeVenue
+from pipeline.messages.account_alerts import AccountLiquidated
 from pipeline.messages.base import BlockRef, Output, TokenAmount
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.events import BlockSeen, Observed
-from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.orders import Requested, UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
@@ -91,7 +91,7 @@ class ToyPerp(NamedItemsOnly, NoPools):
                 pause_liquidated(shard, policy, event, log.transaction_hash)
                 item = perp_account(self._contract, policy.owner)
                 left = shard.tables.need(item, PerpAccount).margin
-                yield LoanLiquidated(
+                yield AccountLiquidated(
                     **now.stamp("alert", item, action=f"liquidated {log.log_index}"),
                     book=policy.book,
                     item=item,

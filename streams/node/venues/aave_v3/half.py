@@ -85,6 +85,6 @@ HALF = NodeHalf(
     },
     ask_pools=_ask_pools,
     holders=lambda _spec, _pools: (),
-    find_loan=find_standing,
+    find_account=find_standing,
     try_hedge=hedge_faults,
 )

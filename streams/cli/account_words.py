@@ -1,16 +1,16 @@
-"""Put into words what happened to a book's loan."""
+"""Put into words the liquidation of a book's account."""
 
 from collections.abc import Sequence
 
+from pipeline.messages.account_alerts import AccountLiquidated
 from pipeline.messages.base import TokenAmount
-from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, RawAmount
 from streams.cli.wording import named_in
 from streams.human_numbers import factor_text
 
 
-def liquidated_text(said: LoanLiquidated, policy: Policy | None) -> str:
+def liquidated_text(said: AccountLiquidated, policy: Policy | None) -> str:
     """Describe what was repaid and taken, by whom, what went beyond its worth, and what is left."""
     bonus = (
         ""

@@ -1,23 +1,25 @@
-"""Convert a loan of several tokens into one of base and quote: what is not base counts at its present price."""
+"""Convert what a lending account owes and has supplied into base and quote: what is not base counts at its present price."""
 
 from typing import NamedTuple
 
 from pipeline.book.inventory import WHOLE_BPS
-from pipeline.book.loans import HeldLoan, LoanAsset
+from pipeline.book.lending_accounts import LendingAccount, LendingAsset
 from pipeline.errors import HedgeError
-from pipeline.hedge.liquidation import Loan
+from pipeline.hedge.liquidation import DebtPosition
 from pipeline.units import Address
 
 
-class LoanInPair(NamedTuple):
-    """A loan, and the price of the base by the lending market's oracle, in whole quote."""
+class DebtInPair(NamedTuple):
+    """A debt with its collateral, and the price of the base by the lending market's oracle, in whole quote."""
 
-    loan: Loan
+    position: DebtPosition
     price: float
 
 
-def loan_in_pair(held: HeldLoan, base: Address, unit: Address, unit_in_quote: float = 1.0) -> LoanInPair:
-    """Take a loan apart into base and quote, at the oracle's prices in a token of which a whole one is worth so much whole quote.
+def debt_in_pair(
+    held: LendingAccount, base: Address, unit: Address, unit_in_quote: float = 1.0
+) -> DebtInPair:
+    """Take a lending account apart into base and quote, at the oracle's prices in a token of which a whole one is worth so much whole quote.
 
     Raises: HedgeError where the market does not price both.
     """
@@ -31,14 +33,14 @@ def loan_in_pair(held: HeldLoan, base: Address, unit: Address, unit_in_quote: fl
         worth = 1.0 if is_base else each.price / prices[unit] * unit_in_quote
         collateral[is_base] += worth * _whole(each, each.collateral) * each.threshold_bps / WHOLE_BPS
         debt[is_base] += worth * _whole(each, each.debt)
-    return LoanInPair(Loan(collateral[True], collateral[False], debt[True], debt[False]), base_price)
+    return DebtInPair(DebtPosition(collateral[True], collateral[False], debt[True], debt[False]), base_price)
 
 
-def distance(held: LoanInPair) -> float | None:
+def distance(held: DebtInPair) -> float | None:
     """Compute by what share the price must move until the account may be liquidated; None where no price leads there."""
-    at = held.loan.liquidation_price()
+    at = held.position.liquidation_price()
     return None if at is None else at / held.price - 1
 
 
-def _whole(asset: LoanAsset, raw: int) -> float:
+def _whole(asset: LendingAsset, raw: int) -> float:
     return raw / asset.unit

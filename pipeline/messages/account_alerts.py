@@ -1,4 +1,4 @@
-"""Alerts about what a hedged book owes: its health, and a loan's liquidation; on `decisions.v1` like all alerts."""
+"""Alerts about what a hedged book owes: its health, and its account's liquidation; on `decisions.v1` like all alerts."""
 
 from pipeline.messages.base import Output, TokenAmount
 from pipeline.units import Address, BookId, Hash, RawAmount
@@ -23,8 +23,8 @@ class HealthRestored(Output, frozen=True, kw_only=True, tag=True):
     """None: nothing is owed."""
 
 
-class LoanLiquidated(Output, frozen=True, kw_only=True, tag=True):
-    """Somebody repaid a part of what a book owes to a lending market, or closed its short elsewhere, and took collateral of it. A live book is paused by that."""
+class AccountLiquidated(Output, frozen=True, kw_only=True, tag=True):
+    """Somebody repaid a part of what a book's account owes to a lending market, or closed its short elsewhere, and took collateral of it. A live book is paused by that."""
 
     book: BookId
     item: str
@@ -43,4 +43,4 @@ class LoanLiquidated(Output, frozen=True, kw_only=True, tag=True):
     """After the block, in bps of 1; None: nothing is owed, or a price is not known."""
 
 
-AnyLoanAlert = HealthLow | HealthRestored | LoanLiquidated
+AnyAccountAlert = HealthLow | HealthRestored | AccountLiquidated

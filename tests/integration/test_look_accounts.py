@@ -81,7 +81,10 @@ def test_a_loan_is_shown_adopted_closed_or_left_alone(
 ):
     (seen,) = look(evenkeel, chain, owner, "--json").objects
     collateral, debt, *_, health_wad = ask(chain, market.pool, aave.ACCOUNT_DATA, owner)
-    assert (seen["loan"]["collateral"], seen["loan"]["debt"]) == (str(collateral), str(debt))
+    assert (seen["lending_account"]["collateral"], seen["lending_account"]["debt"]) == (
+        str(collateral),
+        str(debt),
+    )
     (pair,) = seen["pairs"]
     weth, usdc = (
         next(each for each in pair["exposures"] if each["token"] == reserve.asset)
@@ -90,8 +93,8 @@ def test_a_loan_is_shown_adopted_closed_or_left_alone(
     assert int(weth["debt"]) == -balance(chain, market.weth.debt_token, owner) < 0
     assert int(usdc["collateral"]) == balance(chain, market.usdc.a_token, owner) > 0
     assert int(weth["net"]) == int(weth["held"]) + int(weth["debt"])
-    (loan,) = pair["loans"]
-    assert loan["loan"]["health_wad"] == str(health_wad)
+    (loan,) = pair["lending_accounts"]
+    assert loan["account"]["health_wad"] == str(health_wad)
     at = loan["liquidated_at"]
 
     shown = look(evenkeel, chain, owner, "--write", "mine.yaml")

@@ -1,11 +1,11 @@
-"""Types of a loan: what an account at a lending market has supplied and owes, by the market's own count."""
+"""Types of a lending account: what an account at a lending market has supplied and owes, by the market's own count."""
 
 import msgspec
 
 from pipeline.units import Address, Bps, RawAmount
 
 
-class LoanAsset(msgspec.Struct, frozen=True, kw_only=True):
+class LendingAsset(msgspec.Struct, frozen=True, kw_only=True):
     """One token that is collateral, or owed."""
 
     token: Address
@@ -20,9 +20,9 @@ class LoanAsset(msgspec.Struct, frozen=True, kw_only=True):
     debt: RawAmount
 
 
-class HeldLoan(msgspec.Struct, frozen=True, kw_only=True):
+class LendingAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account as a whole."""
 
-    assets: tuple[LoanAsset, ...]
+    assets: tuple[LendingAsset, ...]
     health_wad: int
     """The health factor as the market's contract tells it: below 10^18 the account may be liquidated."""
