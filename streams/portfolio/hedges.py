@@ -81,7 +81,7 @@ def problems_in_hedge_section(book: BookSection, path: FieldPath) -> Iterator[Pr
     why = _no_collateral(book, section.collateral)
     if why is not None:
         yield Problem((*here, "collateral"), why)
-    if section.ratio == "auto" and not _is_worth_the_quote(book, section.collateral):
+    elif section.ratio == "auto" and not _is_worth_the_quote(book, section.collateral):
         says = f"auto takes the collateral's price in {book.quote} as constant, which that of {section.collateral} is not: name a share"
         yield Problem((*here, "ratio"), says)
     if section.ratio != "auto":

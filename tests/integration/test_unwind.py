@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
 import pytest
@@ -59,7 +59,8 @@ def test_it_says_what_it_takes_and_does_nothing_unless_told(desk, on_toy_chain):
     assert "ending the hedge, at the prices of now" in asked.out
     row = asked.out.splitlines()[-1]
     assert f"{owed / UNIT:.4f}"[:5] in row
-    assert f"{Decimal(secured).scaleb(-6):,.2f}" in row
+    shown = Decimal(secured).scaleb(-6).quantize(Decimal("0.01"), ROUND_DOWN)
+    assert f"{shown:,}" in row
     assert " units" in row, "no node is named: gas has no price here"
     assert appended(desk) == before
 

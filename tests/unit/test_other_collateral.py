@@ -279,6 +279,18 @@ def test_low_health_is_secured_by_the_first_source_that_comes_to_something(
     assert all(after >= was - 0.002 for was, after in pairwise(seen)), "by others' trades alone it falls"
 
 
+@pytest.mark.parametrize("decimals", [0, 6, 18])
+def test_what_the_wallet_has_of_it_is_valued_before_it_is_weighed_against_other_sources(
+    decimals: int,
+) -> None:
+    """A part of what is missing is supplied, for it comes to more than a twentieth of what is owed; the quote buys the rest."""
+    desk = low_desk(Third(decimals, QUOTE), 140, base=0, third=5)
+    done = len(desk.signer.done)
+    rest(desk, 16)
+    assert moves(desk)[1:] == ["secure", "secure_by_purchase"]
+    assert steps(desk, done) == ["supply", "buy", "repay"]
+
+
 def test_once_nothing_is_left_that_secures_it_the_operator_is_told_what_to_do() -> None:
     desk = low_desk(STABLE, 122, base=0, third=0, quote=0, ranges=0)
     done = len(desk.signer.done)
@@ -403,3 +415,20 @@ def test_a_live_hedge_is_not_secured_by_another_token_before_it_has_ended(
     for _, says in found:
         assert says.startswith(f"is {QUOTE} in what is in force")
         assert "`evenkeel unwind alpha` first" in says
+
+
+@pytest.mark.parametrize("third", THIRDS)
+def test_what_was_borrowed_and_cannot_be_sold_is_repaid_and_the_collateral_stays(third: Third) -> None:
+    waits = {"compensate_after_s": Seconds(60), "cooldown_s": Seconds(600), "ratio_bps": Bps(0)}
+    desk = LendingDesk(third.book(waits), third=third)
+    desk.fails = {"sell"}
+    desk.set_policy(third.book({**waits, "ratio_bps": Bps(6_500)}))
+    rest(desk, 24)
+    assert moves(desk) == ["up", "take_back"]
+    assert desk.chain.debt[BASE] == 0
+    assert desk.chain.collateral[OTHER] > 0, "the next attempt needs it"
+    assert not any(desk.chain.allowances.values())
+    desk.fails = set()
+    rest(desk, 60)
+    assert moves(desk)[2:] == ["up"]
+    assert is_on_target(desk, third.book())
