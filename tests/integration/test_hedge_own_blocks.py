@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from aave_world import is_as_on_the_chain
 from hedged_desk import DEPLOY, HEDGE, Given, HedgedDesk
-from hedged_play import ETHER, POOL
+from hedged_play import ETHER, FAR, POOL
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.events import PolicySet
+from pipeline.messages.goals import HedgeGoal, JointGoal
 from pipeline.messages.outcomes import Done
+from pipeline.messages.policy import version_of
+from pipeline.units import Bps, Seconds
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
@@ -47,7 +51,9 @@ class OwnBlocks:
                 self.gas += sum(self._gas_of(each.digest) for each in mined)
             if holds() and not self.desk.is_acting:
                 opened = self.desk.said(PlanOpened)[self._plans :]
-                self.moves = [str(each.goal.terms["move"]) for each in opened]
+                self.moves = [
+                    str(each.goal.terms["move"]) for each in opened if isinstance(each.goal, HedgeGoal)
+                ]
                 return self
         raise AssertionError((self.desk.refusals, self.blocks))
 
@@ -103,4 +109,46 @@ def test_the_net_exposure_is_back_within_two_blocks_of_its_own(
     assert desk.refusals == []
     assert {type(each.outcome) for each in desk.said(PlanClosed)} == {Done}
     assert not desk.said(Quarantined)
+    is_as_on_the_chain(desk, chain, market, desk.owner)
+
+
+class Shared(NamedTuple):
+    """From a ratio of the hedge to another, with another target share of the ranges; the steps of each block of ours."""
+
+    ratio_bps: int
+    new_ratio_bps: int
+    new_share_bps: int
+    steps: list[list[str]]
+
+
+SHARED = (
+    Shared(6_500, 6_500, 1_000, [["withdraw", "repay"], ["swap"], ["mint"]]),
+    Shared(2_000, 9_500, 1_900, [["supply", "borrow"], ["withdraw"], ["swap"], ["mint"]]),
+)
+
+
+@pytest.mark.parametrize("version", list(DEPLOY))
+@pytest.mark.parametrize("shared", SHARED, ids=["down", "up"])
+def test_a_plan_that_a_re_range_shares_with_its_hedge_takes_fewer_blocks_too(
+    chain: Chain, world: World, cache: Path, version: str, shared: Shared
+) -> None:
+    market, hedge = (
+        DEPLOY[version](chain, world, cache=cache),
+        replace(HEDGE, ratio_bps=Bps(shared.ratio_bps)),
+    )
+    desk = HedgedDesk(chain, world, market, Given(hedge=hedge))
+    OwnBlocks(desk).until(lambda: desk.is_on_target(desk.book))
+    hedge = replace(HEDGE, ratio_bps=Bps(shared.new_ratio_bps), cooldown_s=Seconds(10**6))
+    strategy = replace(FAR, target_share_bps=Bps(shared.new_share_bps), band_bps=Bps(150))
+    book = replace(desk.book, hedge=hedge, strategy=strategy)
+    desk.book = replace(book, policy_version=version_of(book))
+    desk.append(PolicySet(policy=desk.book))
+    opened = len(desk.said(PlanOpened))
+    own = OwnBlocks(desk).until(lambda: desk.is_on_target(desk.book))
+    assert isinstance(desk.said(PlanOpened)[opened].goal, JointGoal)
+    assert own.steps == shared.steps
+    assert own.until_back() == 1 + shared.steps.index(["swap"])
+    assert desk.refusals == []
+    assert {type(each.outcome) for each in desk.said(PlanClosed)} == {Done}
+    assert desk.allowed() == [0] * 4
     is_as_on_the_chain(desk, chain, market, desk.owner)

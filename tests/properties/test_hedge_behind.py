@@ -9,14 +9,14 @@ from itertools import pairwise
 from builders import BASE, OWNER
 from depth import examples
 from msgspec.structs import replace
-from worlds.lending.chain import KEEPS, LendingDesk, hedge_only
+from worlds.lending.chain import FAR, KEEPS, LendingDesk, hedge_only, hedged
 
 from pipeline.advance.books import stock_of
 from pipeline.hedge.target import centre_of
-from pipeline.messages.decisions import Quarantined
-from pipeline.messages.goals import APPROVE
+from pipeline.messages.decisions import PlanOpened, Quarantined
+from pipeline.messages.goals import APPROVE, JointGoal
 from pipeline.messages.policy import Policy, version_of
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.units import Bps, LogBps, RawAmount, Seconds
 
 UNIT = 10**18
 EXAMPLES, FAILING_BLOCKS, BLOCKS = 36, 3, 26
@@ -33,6 +33,8 @@ WAYS = (
     (9_000, 2_000),
 )
 """From a ratio to another. Units: bps."""
+SHARED = ((3_000, 6_500), (3_000, 3_000), (4_000, 5_000), (6_500, 9_000), (4_000, 9_500), (6_000, 2_500))
+"""Target shares of the ranges, and ratios of the hedge. Units: bps."""
 PAIRS = (("supply", "borrow"), ("borrow", "sell"), ("buy", "repay"))
 
 
@@ -74,6 +76,62 @@ def go(chance: random.Random, seen: Counter[str]) -> None:
     assert abs(net - centre_of(to.hedge, long)) <= long * BAND_BPS // 10_000
     assert not any(desk.chain.allowances.values())
     assert not desk.said(Quarantined)
+
+
+def book_with_range(share_bps: int, ratio_bps: int, reserve: int, **changes: str) -> Policy:
+    strategy = replace(FAR, target_share_bps=Bps(share_bps), band_bps=Bps(500))
+    action = replace(
+        KEEPS,
+        half_width_log_bps=LogBps(4_000),
+        reserve_base=RawAmount(reserve),
+        reserve_quote=RawAmount(6 * UNIT),
+        stall_after_s=Seconds(600),
+    )
+    rests = {"ratio_bps": Bps(ratio_bps), "cooldown_s": Seconds(10**6)}
+    return hedged(rests, strategy=strategy, action=action, **changes)
+
+
+@cache
+def begun_with_range(reserve: int, *, hedged_already: bool) -> LendingDesk:
+    if not hedged_already:
+        return LendingDesk(book_with_range(4_500, 6_500, reserve, mode="watch"))
+    desk = LendingDesk(book_with_range(4_500, 6_500, reserve))
+    for _ in range(24):
+        desk.block()
+    return desk
+
+
+def go_with_range(chance: random.Random, seen: Counter[str]) -> None:
+    """The same of a plan that a re-range shares with its hedge: what the range frees repays, what is supplied is borrowed upon."""
+    reserve, hedged_already = chance.choice((0, UNIT, 3 * UNIT)), chance.random() < 0.75
+    desk = copy.deepcopy(begun_with_range(reserve, hedged_already=hedged_already))
+    to = book_with_range(*chance.choice(SHARED), reserve)
+    desk.fails = {chance.choice(("withdraw", "repay") if hedged_already else ("supply", "borrow"))}
+    opened, kept = len(desk.said(PlanOpened)), min(desk.chain.balances[OWNER, BASE], reserve)
+    desk.set_policy(replace(to, policy_version=version_of(to)))
+    for number in range(BLOCKS):
+        desk.fails = desk.fails if number < FAILING_BLOCKS else set()
+        done = len(desk.signer.done)
+        desk.block()
+        steps = [each.step for each in desk.signer.done[done:] if each.step != APPROVE]
+        seen.update(f"{first}, {second}" for first, second in pairwise(steps))
+        assert desk.chain.balances[OWNER, BASE] >= kept
+        assert not desk.chain.debt[BASE] or desk.chain.health >= LEAST_HEALTH
+    seen["shared"] += any(isinstance(each.goal, JointGoal) for each in desk.said(PlanOpened)[opened:])
+    seen.update(f"{step} {'mined' if mined else 'reverted'}" for step, mined in desk.signer.ends_behind)
+    assert not any(desk.chain.allowances.values())
+    assert not desk.said(Quarantined)
+
+
+def test_what_goes_behind_a_leg_of_a_shared_plan_that_fails_does_no_harm() -> None:
+    chance, seen = random.Random(1), Counter[str]()
+    for _ in range(examples(EXAMPLES)):
+        go_with_range(chance, seen)
+    assert seen["shared"] >= 20, seen
+    assert seen["supply, borrow"] >= 3, seen
+    assert seen["withdraw, repay"] >= 4, seen
+    assert seen["borrow reverted"] >= 2, seen
+    assert seen["repay reverted"] >= 2, seen
 
 
 def test_what_goes_behind_a_leg_that_fails_does_no_harm() -> None:

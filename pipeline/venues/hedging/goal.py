@@ -8,6 +8,7 @@ import msgspec
 from pipeline import keys
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import AT_ONCE, HedgeChange, HedgeMove, HedgePosition, HedgeVenue
+from pipeline.math.fixed_point import div_up
 from pipeline.math.search import first_where
 from pipeline.messages.base import Price
 from pipeline.messages.goals import Goal, HedgeGoal, read_terms, write_terms
@@ -21,6 +22,8 @@ URGENT_MOVES: frozenset[HedgeMove] = AT_ONCE | {"close"}
 """Moves that no limit on costs holds back, and that may use the reserve of base: what is owed goes before it."""
 _SPARE_PERCENT = 110
 """Collateral is withdrawn once this much of what is needed stays: every withdrawal costs gas, and the price goes on."""
+_INTEREST_PARTS = 10_000
+"""Collateral for what is borrowed some blocks later is this part more than what is just enough now."""
 
 
 class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +176,12 @@ class Secured:
         Where the venue takes none, what is available: the guards say why not.
         """
         return self.missing_for(size, self.most_supplied(available) or available)
+
+    def to_add_before(self, size: int, available: int) -> RawAmount:
+        """Compute the same with a spare part for the interest until the position becomes larger, as far as the venue takes it. Rounds: up."""
+        missing = self.to_add(size, available)
+        most = max(self.most_supplied(available), missing)
+        return RawAmount(min(missing + div_up(missing, _INTEREST_PARTS), most))
 
     def most_more(self, wanted: int, collateral: int) -> RawAmount:
         """Compute how much larger the position may become on added collateral; not more than wanted."""

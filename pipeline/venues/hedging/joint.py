@@ -4,15 +4,16 @@ Of both together there is one trade, that of the range, with what is borrowed in
 their plan does changes the net exposure, so it goes from where it is to where it is to be, and nowhere else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
 from pipeline import keys
+from pipeline.act.drafts import Draft
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.errors import HedgeError
-from pipeline.hedge.port import HedgeChange, HedgeMove, HedgeVenue
+from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeMove, HedgeVenue
 from pipeline.hedge.target import centre_of
 from pipeline.math.search import first_where
 from pipeline.messages.goals import HedgeGoal, Phase, read_terms, write_terms
@@ -20,6 +21,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.hedging.aim import aim_of
+from pipeline.venues.hedging.behind import is_harmless_alone
 from pipeline.venues.hedging.goal import Secured, collateral_price, in_wallet, need_hedge
 from pipeline.venues.hedging.sizes import LEAST_PARTS, HedgePlaces, part_or_all
 from pipeline.venues.hedging.venue_price import why_far, why_old
@@ -130,12 +132,41 @@ def amount_of(venue: HedgeVenue, shard: Shard, policy: Policy, terms: JointTerms
     wallet, missing = in_wallet(shard, policy, "up"), max(terms.owed - held.size, 0)
     match phase:
         case "supply":
-            return secured.to_add(missing, wallet.collateral)
+            return secured.to_add_before(missing, wallet.collateral)
         case "borrow":
             return part_or_all(secured.most_more(missing, 0), missing)
         case "repay":
             return RawAmount(max(min(held.size - terms.owed, wallet.base), 0))
     raise HedgeError(f"a hedge that goes with its range has no phase {phase}")
+
+
+def amount_behind(
+    venue: HedgeVenue,
+    shard: Shard,
+    policy: Policy,
+    terms: JointTerms,
+    phase: Phase,
+    *,
+    first: Iterable[Draft],
+) -> RawAmount:
+    """Size a phase of the hedge's part behind transactions that are not mined, by the least that they bring.
+
+    Nothing where it would do harm without them, or where the least does not suffice for it.
+    """
+    held, wallet, drafts = venue.position(shard, policy), in_wallet(shard, policy, "up"), tuple(first)
+    if phase == "borrow":
+        supplied = sum(each.change.collateral for each in drafts if isinstance(each, HedgeDraft))
+        secured = Secured(venue, shard, policy, HedgeChange(collateral=supplied))
+        missing = max(terms.owed - held.size, 0)
+        amount = part_or_all(secured.most_more(missing, 0), missing)
+    else:
+        minimums = (minimum for each in drafts for minimum in each.minimums)
+        least = wallet.base + sum(each.delta for each in minimums if each.token == policy.base)
+        amount = RawAmount(max(held.size - terms.owed, 0))
+        if amount > least:
+            return RawAmount(0)
+    harmless = is_harmless_alone(venue, shard, policy, phase, amount=amount, usable_base=wallet.base)
+    return amount if harmless else RawAmount(0)
 
 
 def change_of(venue: HedgeVenue, shard: Shard, policy: Policy, terms: JointTerms) -> HedgeChange:

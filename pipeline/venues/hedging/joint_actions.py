@@ -37,6 +37,7 @@ from pipeline.venues.hedging.actions import HedgeActions
 from pipeline.venues.hedging.foresight import ForeseenJoint, gas_of
 from pipeline.venues.hedging.guards import HedgeGuards
 from pipeline.venues.hedging.joint import (
+    amount_behind,
     amount_of,
     as_if_done,
     change_of,
@@ -49,6 +50,7 @@ from pipeline.venues.hedging.sizes import HedgePlaces, Sized
 _UP: tuple[Phase, ...] = ("supply", "borrow")
 _DOWN: tuple[Phase, ...] = ("repay",)
 _OF_HEDGE = frozenset((*_UP, *_DOWN))
+_UP_BEHIND: dict[Phase, Phase] = {"supply": "borrow"}
 
 
 class JointActions:
@@ -61,7 +63,9 @@ class JointActions:
         """Bring both together."""
         self._venue, self._ranges, self._hedging = venue, ranges, hedging
         self.phases: tuple[PlanPhase, ...] = ranges.phases
-        self.in_part, self.behind = ranges.in_part, ranges.behind
+        self.in_part: frozenset[Phase] = ranges.in_part
+        self._behind = _UP_BEHIND | {each.name: "repay" for each in ranges.phases if each.does == "frees"}
+        self.behind: Mapping[Phase, Phase] = {**ranges.behind, **self._behind}
         self.guards: VenueGuards = _guards(venue, ranges)
         self.usual_gas: Mapping[Step, int] = {**hedging.usual_gas, **ranges.usual_gas}
         self.usual_plan_gas: int = ranges.usual_plan_gas
@@ -172,8 +176,14 @@ class JointActions:
         *,
         first: tuple[Draft, ...],
     ) -> tuple[Draft, ...]:
-        """Make the range's."""
-        return self._ranges.draft_behind(shard, policy, _range(goal), market, stock, first=first)
+        """Make a borrowing with its supply, a repayment with what the range frees, with the approvals that it needs; or the range's."""
+        phase = self._behind.get(first[-1].step)
+        if phase is None:
+            return self._ranges.draft_behind(shard, policy, _range(goal), market, stock, first=first)
+        terms = joint_terms(_hedge(goal))
+        amount = amount_behind(self._venue, shard, policy, terms, phase, first=first)
+        made = self._venue.draft(shard, policy, phase, amount, everything=False)
+        return tuple(replace(each, phase=phase) for each in made)
 
     def trade_cost(self, question: Question) -> TradeCost:
         """Return what the range's trade costs."""
@@ -248,12 +258,14 @@ def _about_ranges(ask: Guard) -> Guard:
 
 
 def _allowed(theirs: Guard | None, own: HedgeGuards) -> Guard:
-    """Read the calls of a hedge's phase, and what takes permissions back, as the hedge does, all others as the range does."""
+    """Read the calls of the hedge's phases, and what takes permissions back, as the hedge does, all others as the range does."""
 
     def guard(question: Question) -> str | None:
-        if _is_of_hedge(question.drafts) or question.only_resets:
-            return own.not_allowed(question)
-        return None if theirs is None else theirs(_of_ranges(question))
+        of_hedge = _of_hedge(question.drafts)
+        found = own.not_allowed(replace(question, drafts=of_hedge)) if of_hedge else None
+        if found is not None or theirs is None or len(of_hedge) == len(question.drafts) > 0:
+            return found
+        return theirs(_of_ranges(question))
 
     return guard
 
@@ -261,8 +273,20 @@ def _allowed(theirs: Guard | None, own: HedgeGuards) -> Guard:
 def _of_ranges(question: Question) -> Question:
     """Leave of a question what the range's venue knows."""
     seen = question.foreseen.ranges if isinstance(question.foreseen, ForeseenJoint) else question.foreseen
-    return replace(question, foreseen=seen, drafts=() if _is_of_hedge(question.drafts) else question.drafts)
+    of_hedge = _of_hedge(question.drafts)
+    return replace(
+        question, foreseen=seen, drafts=tuple(each for each in question.drafts if each not in of_hedge)
+    )
 
 
-def _is_of_hedge(drafts: tuple[Draft, ...]) -> bool:
-    return any(isinstance(each, HedgeDraft) for each in drafts)
+def _of_hedge(drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
+    """List the transactions of the hedge's phases, approvals among them, and what takes permissions of either back.
+
+    Those of the phase that goes first name none.
+    """
+    leads = any(isinstance(each, HedgeDraft) and each.phase is None for each in drafts)
+
+    def is_of_hedge(each: Draft) -> bool:
+        return each.step == RESET or (leads if each.phase is None else each.phase in _OF_HEDGE)
+
+    return tuple(each for each in drafts if is_of_hedge(each))

@@ -10,7 +10,6 @@ from pipeline.act.foresight import Freed, Market, Trade
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePhase, HedgePosition, HedgeVenue
-from pipeline.math.fixed_point import div_up
 from pipeline.math.search import first_where
 from pipeline.math.slippage import most_of_quote
 from pipeline.messages.goals import Phase
@@ -26,8 +25,6 @@ MOST_HUNDREDTHS = 99
 """Of its liquidity a book gives up: with none at all nothing would tell that it is to earn again."""
 _LEAST_WITHDRAWAL_PERCENT = 50
 """Of the way from health 1 to the health at which it acts a withdrawal leaves this much, before what it pays for is repaid."""
-_SPARE_PARTS = 10_000
-"""Collateral for a borrowing behind it in the same block is this part more than what is just enough now."""
 
 
 class Sized(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +94,7 @@ class Sizing:
     # -------------------------------------------------------------- up
     def supplied(self, terms: HedgeTerms) -> Sized:
         """Add what collateral is missing for what is to be borrowed, with a spare part for the interest of some blocks, as far as the venue takes it."""
-        missing = self.secured.to_add(self._borrowed(terms), self.wallet.collateral)
-        most = max(self.secured.most_supplied(self.wallet.collateral), missing)
-        return Sized(amount=RawAmount(min(missing + div_up(missing, _SPARE_PARTS), most)))
+        return Sized(amount=self.secured.to_add_before(self._borrowed(terms), self.wallet.collateral))
 
     def borrowed(self, terms: HedgeTerms) -> Sized:
         """Borrow what the wallet lacks for the sale, or the part of it that can be had; where that is next to nothing, the guards say why."""
