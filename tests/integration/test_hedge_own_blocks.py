@@ -123,7 +123,7 @@ class Shared(NamedTuple):
 
 SHARED = (
     Shared(6_500, 6_500, 1_000, [["withdraw", "repay"], ["swap"], ["mint"]]),
-    Shared(2_000, 9_500, 1_900, [["supply", "borrow"], ["withdraw"], ["swap"], ["mint"]]),
+    Shared(3_500, 9_500, 1_650, [["supply", "borrow"], ["withdraw"], ["swap"], ["mint"]]),
 )
 
 
