@@ -13,8 +13,14 @@ from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
 
 SIGNED, PAUSED, UNANSWERED = "signed", "paused", "not answered"
-_NUMBER = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{16}\b|-?\d[\d.,e+-]*")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\b(?=[a-f]*\d)[0-9a-f]{6,}\b|-?\d[\d.,e+-]*")
+_BYTES = re.compile(r": b['\"].*")
 _LONGEST = 60
+
+
+def without_numbers(detail: str) -> str:
+    """Leave out of a refusal what only one intent has, and cut it short: numbers, addresses, names and bytes."""
+    return _NUMBER.sub("#", _BYTES.sub("", detail))[:_LONGEST]
 
 
 class Answers:
@@ -35,8 +41,9 @@ class Answers:
                 case Signed(intent=intent):
                     self._said[intent] = SIGNED
                 case IntentRefused(intent=intent, reason=reason, detail=detail):
-                    told = _NUMBER.sub("#", detail)[:_LONGEST]
-                    self._said.setdefault(intent, reason if reason == PAUSED else f"{reason}: {told}")
+                    self._said.setdefault(
+                        intent, PAUSED if reason == PAUSED else f"{reason}: {without_numbers(detail)}"
+                    )
                 case _:
                     pass
 
