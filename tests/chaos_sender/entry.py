@@ -15,6 +15,7 @@ from streams.cli.submitting import submit
 from streams.kafka.checkpoint.kafka import KafkaCheckpoint
 from streams.kafka.codec import decode_event
 from streams.submit import serve
+from streams.submit.sending import Sending
 from streams.watch.follower import Follower
 from streams.watch.kafka_log import KafkaLog
 from streams.work import keeper
@@ -98,7 +99,13 @@ def set_into_watcher(fuse: Fuse) -> None:
 
 
 def set_into_submit(fuse: Fuse) -> None:
-    run = serve.run_submit
+    run, offer = serve.run_submit, Sending._offer
+
+    async def offering(self: Any, bound: Any, attempt: Any, look: Any) -> Any:
+        fuse.reach(f"offers {bound.intent.step}")
+        return await offer(self, bound, attempt, look)
+
+    Sending._offer = offering  # type: ignore[method-assign]
 
     async def running(**arguments: Any) -> None:
         await run(**arguments, reach=fuse.reach)

@@ -29,6 +29,7 @@ _LATEST_S = 0.6
 """A block of the flow, about: the next leg is sent by then or mined."""
 _SOON_S = 0.02
 _BETWEEN = "strikes at a hedge's plan before its next leg was mined"
+UNSENT = "strikes at a hedge's plan with the first of two legs sent and the second not"
 _UNSIGNED = "strikes at a hedge's plan between the signatures of two legs that go out together"
 
 
@@ -75,6 +76,23 @@ async def struck_between(house: House, pair: tuple[str, str], blow: str) -> Foun
         )
         house.verdicts[_UNSIGNED] += not is_signed(house, second, known)
         await BLOWS[blow](house)
+
+    return await _struck(house, first, known, strike)
+
+
+async def struck_unsent(house: House, pair: tuple[str, str]) -> Found:
+    """Let the signer die with the first of two legs at the node and the second signed at most, and judge all of it at its end."""
+    first, second = pair
+    submit, known = house.staff["submit"], set[str]()
+
+    async def strike() -> None:
+        submit.arm(f"offers {second}")
+        try:
+            await house.until(lambda: submit.is_dead, f"the signer dies before it sends the {second}")
+        finally:
+            submit.disarm()
+        sent = any(digest in house.story.sent for digest in _new(house, second, known))
+        house.verdicts[UNSENT] += not sent
 
     return await _struck(house, first, known, strike)
 
@@ -151,6 +169,13 @@ LEGS_AT: Mapping[str, Legs] = {
         )
         for pair in PAIRS
         for blow in BLOWS
+        if blow != "submit dies"
+    }
+    | {
+        f"hedge at Aave {version}: submit dies with a {pair[0]} sent and the {pair[1]} behind it not": partial(
+            struck_unsent, pair=pair
+        )
+        for pair in PAIRS
     }
     for version in DEPLOY
 }

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from chaos_sender.hedged import HEDGED_POOL, HedgedBook
 from chaos_sender.house import opened
-from chaos_sender.legs import struck_behind, struck_between
+from chaos_sender.legs import UNSENT, struck_behind, struck_unsent
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.asyncio]
 
@@ -27,5 +27,6 @@ async def test_whoever_dies_between_two_legs_there_is_one_effect_each(tmp_path, 
 async def test_whoever_dies_between_two_legs_that_go_out_together_there_is_one_effect_each(tmp_path) -> None:
     """Each process between the legs of each pair, and reorgs, at both versions, are the campaign's."""
     async with opened(tmp_path, SEED, HEDGED_POOL, book=partial(HedgedBook, version="3.6")) as house:
-        found = await struck_between(house, ("borrow", "sell"), "submit dies")
+        found = await struck_unsent(house, ("borrow", "sell"))
         assert (found.lost, found.doubled, found.wrong) == ([], [], [])
+        assert house.verdicts[UNSENT] == 1
