@@ -4,13 +4,15 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.curves.derived import Derived
 from pipeline.curves.formula import FUNCTIONS, function_from
-from pipeline.curves.many_prices import ARRAY_FUNCTIONS, ManyPrices
 from pipeline.curves.solve import holdings_at, one_token_left, quote_beside
 from pipeline.errors import CurveError
+
+if TYPE_CHECKING:
+    from pipeline.curves.many_prices import ManyPrices
 
 _point = tuple.__new__  # half the time of `Point._make`
 _ROUNDING = 1e-9
@@ -87,7 +89,12 @@ class Curve:
         return points
 
     @functools.cached_property
-    def _many_prices(self) -> ManyPrices:
+    def _many_prices(self) -> "ManyPrices":
+        from pipeline.curves.many_prices import (  # noqa: PLC0415 - loads numpy, 12 MiB that no worker needs
+            ARRAY_FUNCTIONS,
+            ManyPrices,
+        )
+
         on_arrays = (self._function(name, ARRAY_FUNCTIONS) for name in ("on_curve", "at_holdings"))
         return ManyPrices(self._on_curve, self._at_holdings, *on_arrays)
 
