@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
+from sys import intern
 from typing import Any
 
 import msgspec
+from msgspec import inspect
+from msgspec.structs import force_setattr
 
 from pipeline.errors import MalformedRecordError, NewerRecordError
 from pipeline.messages.versions import (
@@ -87,6 +90,7 @@ class EntryForm:
         """Take a type, and how its newest form is decoded where msgspec alone cannot tell."""
         self._name, self._newest = kind.__name__, version_of_type(kind)
         self._decode = decode or msgspec.json.Decoder(kind, strict=False).decode
+        self._texts = _texts_of(kind)
 
     def read(self, key: str, payload: bytes) -> Any:
         """Read an entry. Raises: MalformedRecordError, NewerRecordError, both naming its key."""
@@ -95,9 +99,14 @@ class EntryForm:
             if version != self._newest:
                 return self._read_older(key, payload, version)
         try:
-            return self._decode(payload)
+            entry = self._decode(payload)
         except MALFORMED as error:
             raise MalformedRecordError(f"{key}: {error}") from error
+        for name in self._texts:
+            text = getattr(entry, name)
+            if text is not None:
+                force_setattr(entry, name, intern(text))
+        return entry
 
     def _read_older(self, key: str, payload: bytes, version: int) -> Any:
         if version > self._newest:
@@ -105,6 +114,17 @@ class EntryForm:
         fields = upgraded(self._name, object_in(payload), version, self._newest, where=key)
         fields = {**fields, VERSION_FIELD: str(self._newest)}
         return _made(self._decode, fields, f"{key}: of version {version}")
+
+
+def _texts_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Name the fields of a type that hold a text, or none: of thousands of entries they name the same few pools and owners."""
+    texts = (inspect.StrType(), inspect.UnionType((inspect.StrType(), inspect.NoneType())))
+    info = inspect.type_info(kind)
+    return (
+        tuple(field.name for field in info.fields if field.type in texts)
+        if isinstance(info, inspect.StructType)
+        else ()
+    )
 
 
 def _version_of_entry(payload: bytes) -> int:

@@ -7,7 +7,8 @@ from builders import OWNER, POOL
 from pipeline import keys
 from pipeline.messages.entries import Cursor, Route
 from pipeline.state.tables import Tables
-from pipeline.units import Offset
+from pipeline.units import Offset, PoolId
+from streams.kafka.codec import decode_entry, encode_entry
 
 ITEM = ("position", POOL, "7")
 
@@ -35,3 +36,16 @@ def test_an_item_taken_out_of_a_key_is_the_key_of_its_own_entry() -> None:
     item = next(key for key in tables.entries() if key != keys.CURSOR)
     assert keys.item_of(keys.route(built())) is item
     assert sys.intern(built()) is item
+
+
+def test_entries_that_were_read_name_the_same_pool_and_owner_by_the_same_objects() -> None:
+    payload = encode_entry(Route(pool=PoolId(POOL), owner=OWNER))
+    first, second = (decode_entry(keys.route(f"position/{POOL}/{number}"), payload) for number in (7, 8))
+    assert isinstance(first, Route)
+    assert isinstance(second, Route)
+    assert first.owner is second.owner == OWNER
+    assert first.pool is second.pool == POOL
+
+
+def test_a_field_without_a_text_stays_without() -> None:
+    assert decode_entry(keys.route("pool/x"), encode_entry(Route(owner=None))) == Route(owner=None)
