@@ -87,7 +87,7 @@ def _read_json(file: Path, form: type[T]) -> T | None:
 def read_text(path: Path) -> str:
     """Read a file that a user named. Raises: SettingsError if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsError(f"cannot read {path}: {reason}") from None

@@ -41,8 +41,10 @@ _MOST_PARTITIONS = 1_000
 def _hosts(broker: str) -> str:
     for host in broker.split(","):
         name, colon, port = host.strip().rpartition(":")
-        if not (name and colon and port.isdigit()):
+        if not (name and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
             raise ValueError("must be host:port, several separated by commas")
+        if "/" in name:
+            raise ValueError("must be host:port without a scheme before it, several separated by commas")
     return broker
 
 

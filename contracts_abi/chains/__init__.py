@@ -192,7 +192,7 @@ def known_chains() -> Mapping[int, ChainFile]:
 def read_chain_file(path: Path) -> ChainFile:
     """Read a chain's file that a user named. Raises: ChainFileError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ChainFileError(f"cannot read {path}: {reason}") from None

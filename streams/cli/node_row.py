@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from pipeline.errors import PASSING_TROUBLE, NodeError
+from streams.redaction import node_name
 from streams.settings import Settings
 
 TRIES, TRIED_AGAIN_S = 3, 1.0
@@ -32,7 +32,7 @@ def _budgets(settings: Settings) -> Iterator[str]:
     for url, each in zip(settings.rpc_urls, limits, strict=True):
         bounds = {"per second": each.per_second, "in 24h": each.per_day}
         told = ", ".join(f"{most} {per}" for per, most in bounds.items() if most is not None)
-        yield f"budget of {urlsplit(url).hostname}: {told or 'none'}"
+        yield f"budget of {node_name(url)}: {told or 'none'}"
     yield (
         f"this process's share is {settings.rpc_share} %; `watch`, `backfill`, `rehearse` and `submit` each count their own questions "
         "from their start, commands like this one count none"
@@ -43,7 +43,7 @@ async def _one_node(url: str, settings: Settings) -> str:
     """Ask a node; again where it has passing trouble, then it counts as away. Raises: NodeError."""
     from streams.node.http_node import HttpNode  # noqa: PLC0415 - takes its time
 
-    name, node = urlsplit(url).hostname, HttpNode(url)
+    name, node = node_name(url), HttpNode(url)
     began_s = time.monotonic()
     try:
         for left in reversed(range(TRIES)):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline import keys
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, SettingsError
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
 from streams.cli.console import run, say, settings_for
@@ -55,6 +55,11 @@ def _kill_here(signer_files: Sequence[Path], reason: str, *, cancels: bool) -> N
         put_stop_file(path, cancels=cancels, reason=f"{reason} ({who()})")
         waits = "what waits is cancelled" if cancels else "what is signed may be mined"
         say(f"{path} exists: nothing new is signed, {waits}; `evenkeel resume --local {signer_file}` ends it")
+    missing = [signer_file for signer_file in signer_files if not signer_file.exists()]
+    if missing:
+        raise SettingsError(
+            f"there is no {', '.join(map(str, missing))}: if its name is wrong, its signer has not been stopped"
+        )
 
 
 async def _say_what_is_cancelled(settings: Settings) -> None:

@@ -63,6 +63,13 @@ def _names_in(error: BaseException) -> list[str]:
     return found
 
 
+def in_words(error: KafkaError) -> str:
+    """Describe a broker's error; one of the connection says only which addresses were tried."""
+    if isinstance(error, KafkaConnectionError):
+        return "nobody answers: is the broker running, and is EVENKEEL_BROKER its address?"
+    return str(error) or type(error).__name__
+
+
 async def hidden(client: Any, names: Iterable[str]) -> list[str]:
     """List the topics whose existence the broker does not tell us, for want of an ACL."""
     question = MetadataRequest(list(names), allow_auto_topic_creation=False)

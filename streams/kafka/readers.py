@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from pipeline.errors import InfrastructureError, TopicError
 from streams.kafka import clients
 from streams.kafka.access import KafkaAccess
-from streams.kafka.errors import denied, hidden, not_allowed, started, stopped
+from streams.kafka.errors import denied, hidden, in_words, not_allowed, started, stopped
 from streams.kafka.markers import GapContents, require_no_record
 
 _POLL_MS = 50
@@ -223,6 +223,4 @@ async def broker_errors(kafka: KafkaAccess) -> AsyncIterator[None]:
         refused = denied(error, kafka)
         if refused is not None:
             raise refused from error
-        raise InfrastructureError(
-            f"the broker at {kafka.bootstrap}: {error or type(error).__name__}"
-        ) from error
+        raise InfrastructureError(f"the broker at {kafka.bootstrap}: {in_words(error)}") from error

@@ -31,7 +31,7 @@ from pipeline.venues.registry import all_forms
 from streams.kafka import clients
 from streams.kafka.access import KafkaAccess
 from streams.kafka.clients import MAX_RECORD_BYTES
-from streams.kafka.errors import NOT_ALLOWED, denied, hidden, not_allowed, started
+from streams.kafka.errors import NOT_ALLOWED, denied, hidden, in_words, not_allowed, started
 
 _ADMIN_TIMEOUT_S = 30.0
 _TOPIC_EXISTS = 36
@@ -199,9 +199,10 @@ async def _admin(kafka: KafkaAccess) -> AsyncIterator[Any]:
         refused = denied(error, kafka)
         if refused is not None:
             raise refused from error
-        why = (
-            f"no answer in {_ADMIN_TIMEOUT_S:.0f} s by {kafka.protocol}" if str(error) == "" else repr(error)
-        )
+        if isinstance(error, KafkaError):
+            why = in_words(error)
+        else:
+            why = repr(error) if str(error) else f"no answer in {_ADMIN_TIMEOUT_S:.0f} s by {kafka.protocol}"
         raise TopicError(f"cannot look at the topics on {kafka.bootstrap}: {why}") from error
 
 

@@ -150,6 +150,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read_chain_file(tmp_path / "none.toml")
 
 
+def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
+    (tmp_path / "mine.toml").write_text(BASE, encoding="utf-8-sig")
+    assert read_chain_file(tmp_path / "mine.toml").chain_id == 8453
+
+
 def test_a_file_says_what_it_has_not():
     assert list(known_chains()[1].lacks()) == ["the code hash of wrapped_native, position_manager"]
     assert list(known_chains()[56].lacks()) == [

@@ -144,6 +144,8 @@ def test_an_empty_variable_is_not_set(monkeypatch):
         ("EVENKEEL_CHAIN_ID", "-1", "greater than 0"),
         ("EVENKEEL_BROKER", "localhost", "must be host:port"),
         ("EVENKEEL_BROKER", "localhost:x", "must be host:port"),
+        ("EVENKEEL_BROKER", "localhost:99999", "must be host:port"),
+        ("EVENKEEL_BROKER", "http://localhost:9092", "must be host:port without a scheme"),
         ("EVENKEEL_RPC_URL", "ftp://x", "must be http:// or https:// URLs"),
         ("EVENKEEL_RPC_URL", "http://127.0.0.1:99999", "must be http:// or https:// URLs"),
         ("EVENKEEL_RPC_URL", "http://127.0.0.1:0", "must be http:// or https:// URLs"),

@@ -80,10 +80,25 @@ def test_it_is_put_there_and_taken_away(tmp_path):
         put_stop_file(tmp_path / "nowhere" / "stop", cancels=True, reason="a test")
 
 
+def test_a_stop_by_a_file_that_is_not_there_stops_and_ends_with_1(tmp_path):
+    (tmp_path / "signer.yaml").write_text("chain: 1\n")
+    done = evenkeel(tmp_path, "kill", "--local", "singer.yaml", "--local", "signer.yaml")
+    assert (tmp_path / "signer.yaml.stop").exists()
+    assert (tmp_path / "singer.yaml.stop").exists(), "its file may have been removed while it runs"
+    assert done.returncode == 1
+    assert "singer.yaml cannot be read" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "error: there is no singer.yaml: if its name is wrong, its signer has not been stopped"
+    )
+
+
 def test_kill_and_resume_local_need_neither_broker_nor_chain(tmp_path):
+    (tmp_path / "signer.yaml").write_text("chain: [\n")
     done = evenkeel(tmp_path, "kill", "--local", "signer.yaml", "--cancel", "--reason", "odd prices")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert "signer.yaml cannot be read" in done.stderr, "perhaps it is another file that was meant"
+    assert "signer.yaml cannot be read" in done.stderr, (
+        "who must stop it cannot wait until its file is in order"
+    )
     assert "what waits is cancelled" in done.stderr
     path = tmp_path / "signer.yaml.stop"
     assert path.read_text().startswith("cancel\nodd prices (")

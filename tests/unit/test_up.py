@@ -95,7 +95,7 @@ def test_a_budget_that_is_too_small_is_refused_before_anything_starts():
 def test_doctor_says_what_counts():
     said = "; ".join(_budgets(bounded(60, rpc_per_second=(25, 10), rpc_per_day=(300_000,))))
     assert said.startswith(
-        "budget of a.example: 25 per second, 300000 in 24h; budget of b.example: 10 per second, 300000"
+        "budget of a.example:443: 25 per second, 300000 in 24h; budget of b.example:443: 10 per second, 300000"
     )
     assert "this process's share is 60 %" in said
     assert "each count their own questions" in said
