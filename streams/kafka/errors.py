@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+import structlog
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -22,7 +23,11 @@ from aiokafka.protocol.metadata import MetadataRequest
 from pipeline.errors import AccessError, EvenkeelError, InfrastructureError
 from streams.kafka.access import KafkaAccess
 
+log = structlog.get_logger(__name__)
+
 _PROBE_TIMEOUT_S = 10.0
+_SILENT_S = 5.0
+"""How long nobody is told that a broker does not answer: the client asks one that accepts and is silent for 40 s."""
 
 _DENIALS: dict[type[KafkaError], str] = {
     TopicAuthorizationFailedError: "topic",
@@ -85,6 +90,9 @@ async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
     Raises: AccessError if broker and client do not accept each other, InfrastructureError if it hangs up, else what
     the client raises.
     """
+    waits = asyncio.get_running_loop().call_later(
+        _SILENT_S, lambda: log.warning("waits for the broker to answer", broker=kafka.bootstrap)
+    )
     try:
         await client.start()
     except KafkaError as error:
@@ -100,6 +108,8 @@ async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
         if kafka.login is None:
             raise
         raise _impostor(kafka, f"the broker at {kafka.bootstrap}") from None
+    finally:
+        waits.cancel()
 
 
 async def stopped(client: Any) -> None:
