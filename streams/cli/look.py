@@ -56,13 +56,20 @@ def look(
     if watch and (block is not None or write is not None):
         raise SettingsError("--watch: shows each new block, so it takes neither --block nor --write")
     seen = run(_show(settings, LookAsked(owner, rpc, block, chain), watch=watch, as_json=as_json))
-    if write is not None and seen.pairs:
-        write.write_text(seen.suggested, encoding="utf-8")
-        say(f"wrote {write}: book {seen.pairs[0].pair.name}, in mode dry-run. Next: evenkeel check {write}")
-        if "hedge:" in seen.suggested:
-            say(
-                "its debt of the base is adopted as its hedge: `ratio: 0%` would close it, a book without `hedge:` leaves it alone"
-            )
+    if write is not None:
+        _write(write, seen)
+
+
+def _write(file: Path, seen: Glance) -> None:
+    """Write the portfolio file to go on from. Raises: SettingsError where nothing was found that could be in it."""
+    if not seen.pairs:
+        raise SettingsError(f"--write: {file} is not written: there is no open position to go on from")
+    file.write_text(seen.suggested, encoding="utf-8")
+    say(f"wrote {file}: book {seen.pairs[0].pair.name}, in mode dry-run. Next: evenkeel check {file}")
+    if "hedge:" in seen.suggested:
+        say(
+            "its debt of the base is adopted as its hedge: `ratio: 0%` would close it, a book without `hedge:` leaves it alone"
+        )
 
 
 def _check_is_new(file: Path) -> None:

@@ -41,7 +41,12 @@ def find_chain(chain_id: ChainId, file: Path | None, folder: Path) -> ChainFound
     if file is not None and file.suffix == _OF_A_CHAIN:
         return _of_file(_read(file, chain_id), {"profile": str(file)})
     if file is not None:
-        return _in_portfolio(chain_id, file)
+        return _in_portfolio(chain_id, file, folder)
+    return _without_a_file(chain_id, folder)
+
+
+def _without_a_file(chain_id: ChainId, folder: Path) -> ChainFound:
+    """Take the devnet's contracts or those of a known chain. Raises: SettingsError where it is neither."""
     devnet = devnet_in(folder)
     if devnet is not None and devnet.world.chain_id == chain_id:
         return _of_contracts(chain_id, _named_in(devnet.world.profile()))
@@ -89,7 +94,8 @@ def _profile(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainProfil
     )
 
 
-def _in_portfolio(chain_id: ChainId, file: Path) -> ChainFound:
+def _in_portfolio(chain_id: ChainId, file: Path, folder: Path) -> ChainFound:
+    """Take the contracts that a portfolio's `chain:` names; one that names none means those that are known."""
     text = read_text(file)
     section = chain_section_of(text, str(file))
     if section.id != chain_id:
@@ -97,10 +103,13 @@ def _in_portfolio(chain_id: ChainId, file: Path) -> ChainFound:
     if section.profile is not None:
         return _of_file(_read(section.profile, chain_id), {"profile": str(section.profile)})
     found = _named_in(section)
+    lending = next((spec for spec in venue_specs(section) if spec.kind == AAVE_V3), None)
+    if not found:
+        known = _without_a_file(chain_id, folder)
+        return known if lending is None else msgspec.structs.replace(known, lending=lending)
     missing = [role for role in _ROLES if role not in found]
     if missing:
         raise read_yaml(text, str(file)).refuse([Problem(("chain", role), "missing") for role in missing])
-    lending = next((spec for spec in venue_specs(section) if spec.kind == AAVE_V3), None)
     return msgspec.structs.replace(_of_contracts(chain_id, found), lending=lending)
 
 

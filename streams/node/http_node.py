@@ -21,6 +21,7 @@ from streams.node.answers import (
 )
 from streams.node.budget import NodeBudget, RateLimit
 from streams.node.multicall import MULTICALL3, aggregated
+from streams.node.node_errors import broken
 from streams.node.overrides import call_of, outcome, overrides_of
 from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
 from streams.node.proof.proofs import Proofs
@@ -63,7 +64,7 @@ class HttpNode:
 
     async def chain_id(self) -> ChainId:
         """Ask which chain the node follows."""
-        chain_id = ChainId(quantity(parsed(_TEXT, await self._rpc.ask("eth_chainId"), "eth_chainId")))
+        chain_id = ChainId(_number(await self._rpc.ask("eth_chainId"), "eth_chainId"))
         self.proofs.are_of(chain_id)
         return chain_id
 
@@ -155,10 +156,8 @@ class HttpNode:
     async def waiting(self, account: Address) -> range:
         """Read the nonces of an account's pending transactions that follow the mined ones without a gap."""
         asked = [("eth_getTransactionCount", (account, tag)) for tag in ("latest", "pending")]
-        counts = [
-            parsed(_TEXT, granted(each), "eth_getTransactionCount") for each in await self._rpc.ask_all(asked)
-        ]
-        return range(*map(quantity, counts))
+        counts = await self._rpc.ask_all(asked)
+        return range(*(_number(granted(each), "eth_getTransactionCount") for each in counts))
 
     async def code(self, account: Address, at: Hash) -> bytes:
         """Read the code at an address; empty for a plain account."""
@@ -209,14 +208,23 @@ def _is_gone(outcome: Outcome) -> bool:
 def _account(outcomes: Sequence[Outcome]) -> AccountState | None:
     if any(_is_gone(outcome) for outcome in outcomes):
         return None
-    wei, nonce, code = (
-        parsed(_TEXT, granted(outcome), method)
-        for method, outcome in zip(_OF_AN_ACCOUNT, outcomes, strict=True)
-    )
+    balance, count, code = _OF_AN_ACCOUNT
+    wei, nonce, text = (granted(outcome) for outcome in outcomes)
     return AccountState(
-        wei=Wei(quantity(wei)), nonce=quantity(nonce), has_code=bool(raw_bytes(code, "eth_getCode"))
+        wei=Wei(_number(wei, balance)),
+        nonce=_number(nonce, count),
+        has_code=bool(raw_bytes(parsed(_TEXT, text, code), code)),
     )
 
 
 def _wei(outcome: Outcome) -> Wei:
-    return Wei(quantity(parsed(_TEXT, granted(outcome), "eth_getBalance")))
+    return Wei(_number(granted(outcome), "eth_getBalance"))
+
+
+def _number(answer: msgspec.Raw, method: str) -> int:
+    """Read the number that a node answers to a method. Raises: BrokenAnswerError naming the method."""
+    text = parsed(_TEXT, answer, method)
+    try:
+        return quantity(text)
+    except BrokenAnswerError as error:
+        raise broken(method, str(error)) from None

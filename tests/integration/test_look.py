@@ -196,6 +196,10 @@ def test_the_block_of_a_mint_is_decided_on_with_what_it_minted(look, world: Worl
         (("OWNER", "--chain", "other.yaml"), "error: other.yaml is of chain 5, the node follows chain 31337"),
         (("OWNER", "--chain", "half.yaml"), "chain.position_manager: missing"),
         (("OWNER", "--chain", "wrong.yaml"), "chain.factory: is not an address"),
+        (
+            ("0x" + "11" * 20, "--write", "none.yaml"),
+            "error: --write: none.yaml is not written: there is no open position to go on from",
+        ),
         (("OWNER", "--rpc", "ftp://here"), "error: --rpc: must be an http:// or https:// URL"),
     ],
 )
@@ -222,7 +226,10 @@ def test_an_unknown_chain_and_nobodys_positions(look, evenkeel: Run, chain: Chai
     assert (
         "where Uniswap V3 stands on chain 31337 is not known: write factory, position_manager" in unknown.err
     )
-    nothing = look(world.accounts.owners[1], "--write", "empty.yaml")
+    nothing = look(world.accounts.owners[1])
     assert nothing.code == 0
     assert "has no open position in Uniswap V3 on chain 31337" in nothing.err
+    unwritten = look(world.accounts.owners[1], "--write", "empty.yaml")
+    assert unwritten.code == 1
+    assert "has no open position in Uniswap V3 on chain 31337" in unwritten.err
     assert not Path("empty.yaml").exists()
