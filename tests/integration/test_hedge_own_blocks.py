@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pytest
 from aave_world import is_as_on_the_chain
+from chain_plans import cancel_all, undo
 from hedged_desk import DEPLOY, HEDGE, Given, HedgedDesk
-from hedged_play import ETHER, FAR, POOL
+from hedged_play import ETHER, FAR, LATE_BLOCKS, POOL
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
@@ -15,6 +16,7 @@ from pipeline.messages.events import PolicySet
 from pipeline.messages.goals import HedgeGoal, JointGoal
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import version_of
+from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Bps, Seconds
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -48,7 +50,7 @@ class OwnBlocks:
             if mined:
                 steps = [each.step for each in mined]
                 self.blocks.append((steps, self.desk.is_on_target(self.desk.book)))
-                self.gas += sum(self._gas_of(each.digest) for each in mined)
+                self.gas += sum(self._gas_of(each) for each in mined)
             if holds() and not self.desk.is_acting:
                 opened = self.desk.said(PlanOpened)[self._plans :]
                 self.moves = [
@@ -57,8 +59,8 @@ class OwnBlocks:
                 return self
         raise AssertionError((self.desk.refusals, self.blocks))
 
-    def _gas_of(self, digest: str) -> int:
-        receipt = self.desk.chain.rpc("eth_getTransactionReceipt", self.desk.hashes[digest])
+    def _gas_of(self, intent: SubmitTransaction) -> int:
+        receipt = receipt_of(self.desk, intent)
         assert int(receipt["status"], 16) == 1, "none of them reverts"
         return int(receipt["gasUsed"], 16)
 
@@ -72,6 +74,10 @@ class OwnBlocks:
         """Count them up to the first from which on the net exposure is within its band at each of their ends."""
         away = [number for number, (_, is_back) in enumerate(self.blocks, 1) if not is_back]
         return 1 + max(away, default=0)
+
+
+def receipt_of(desk: HedgedDesk, intent: SubmitTransaction) -> dict[str, str]:
+    return desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[intent.digest])
 
 
 @pytest.mark.parametrize("version", list(DEPLOY))
@@ -152,3 +158,25 @@ def test_a_plan_that_a_re_range_shares_with_its_hedge_takes_fewer_blocks_too(
     assert {type(each.outcome) for each in desk.said(PlanClosed)} == {Done}
     assert desk.allowed() == [0] * 4
     is_as_on_the_chain(desk, chain, market, desk.owner)
+
+
+@pytest.mark.parametrize("version", list(DEPLOY))
+def test_a_reorg_takes_all_that_went_out_together_and_it_is_made_again_once(
+    chain: Chain, world: World, cache: Path, version: str
+) -> None:
+    """Past its deadline the signer cancels what went away."""
+    market = DEPLOY[version](chain, world, cache=cache)
+    desk = HedgedDesk(chain, world, market)
+    own = OwnBlocks(desk).until(desk.owed)
+    assert own.steps == [["supply", "borrow", "sell"]]
+    undo(desk, chain.header().number - int(receipt_of(desk, desk.done[0])["blockNumber"], 16) + 1)
+    assert (desk.owed(), desk.secured()) == (0, 0)
+    for _ in range(LATE_BLOCKS):
+        desk.block()
+    assert len(cancel_all(desk)) == len(desk.hashes)
+    again = OwnBlocks(desk).until(lambda: desk.is_on_target(desk.book))
+    assert [step for steps in again.steps for step in steps] == ["supply", "borrow", "sell"]
+    assert {type(each.outcome) for each in desk.said(PlanClosed)} == {Done}
+    assert desk.allowed() == [0] * 4
+    is_as_on_the_chain(desk, chain, market, desk.owner)
+    assert not desk.said(Quarantined)
