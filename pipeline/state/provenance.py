@@ -1,11 +1,18 @@
 """Make the ids and causes of a shard's outputs from the offset of the record that led to them."""
 
 from hashlib import sha256
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from pipeline import rules
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.units import ChainId, Offset, ShardId
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+
+_DIGITS = 16
+"""Of a digest, that an id has."""
 
 
 class ProvenanceFields(TypedDict):
@@ -27,6 +34,8 @@ class Provenance:
         self._chain_id = chain_id
         self.because_of = Cause(shard=shard, offset=offset, block=block)
         self.rules = rules.RULES
+        self._begun: dict[str, _Hash] = {}
+        """Of each subject that outputs of the chain are about: the digest's beginning, which they share."""
 
     def stamp(
         self, kind: str, subject: str, *, action: str = "", policy_version: str = ""
@@ -45,13 +54,18 @@ class Provenance:
 
     def id_of_chain(self, kind: str, subject: str, place: int) -> str:
         """Make the id alone, `kind.<digest>`, of such an output: for those of which a block has many."""
-        digest = _digest(f"{self._chain_id}\n{subject}\n{self._block_hash}\n{place}")
-        return f"{kind}.{digest}"
+        begun = self._begun.get(subject)
+        if begun is None:
+            begun = sha256(f"{self._chain_id}\n{subject}\n{self._block_hash}\n".encode())
+            self._begun[subject] = begun
+        digest = begun.copy()
+        digest.update(b"%d" % place)
+        return f"{kind}.{digest.hexdigest()[:_DIGITS]}"
 
     def _fields(self, output_id: str) -> ProvenanceFields:
         return {"id": output_id, "because_of": self.because_of, "rules": self.rules}
 
 
 def _digest(text: str) -> str:
-    """Shorten the parts that make an output unique to 16 hex digits of their sha256."""
-    return sha256(text.encode()).hexdigest()[:16]
+    """Shorten the parts that make an output unique to some hex digits of their sha256."""
+    return sha256(text.encode()).hexdigest()[:_DIGITS]

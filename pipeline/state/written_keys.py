@@ -37,7 +37,7 @@ class WrittenKeys:
             if last is None:
                 self._writes.setdefault(under, {})
                 taken |= dict.fromkeys(self._all(under))
-            else:
+            elif next(reversed(self._writes[under].values()), 0) > last:
                 taken |= dict.fromkeys(self._since(under, last))
             self._read[under, reader] = self._count
         return taken

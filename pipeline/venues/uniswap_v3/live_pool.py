@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, assert_never
+from typing import assert_never
 
 from pipeline.units import Address, Tick
 from pipeline.venues.uniswap_v3 import liquidity, rare_events
@@ -79,13 +78,26 @@ class LivePool(WorkingPool):
 
     def pool(self) -> Pool:
         """Describe the pool as an entry, as it is now."""
-        now: dict[str, Any] = dict(zip(_POOL_FIELDS, _pool_fields(self), strict=True))
+        origin = self.origin
         return Pool(
-            token0=self.origin.token0,
-            token1=self.origin.token1,
-            decimals0=self.origin.decimals0,
-            decimals1=self.origin.decimals1,
-            **now,
+            token0=origin.token0,
+            token1=origin.token1,
+            decimals0=origin.decimals0,
+            decimals1=origin.decimals1,
+            fee_pips=self.fee_pips,
+            tick_spacing=self.tick_spacing,
+            sqrt_price_x96=self.sqrt_price_x96,
+            tick=self.tick,
+            liquidity=self.liquidity,
+            growth0_x128=self.growth0_x128,
+            growth1_x128=self.growth1_x128,
+            protocol_fees0=self.protocol_fees0,
+            protocol_fees1=self.protocol_fees1,
+            fee_protocol0=self.fee_protocol0,
+            fee_protocol1=self.fee_protocol1,
+            observation_index=self.observation_index,
+            observation_cardinality=self.observation_cardinality,
+            observation_cardinality_next=self.observation_cardinality_next,
         )
 
     def track(self, owner: Address, lower: Tick, upper: Tick, position: PoolPosition) -> None:
@@ -117,4 +129,3 @@ _POOL_FIELDS = (
     "observation_cardinality_next",
 )
 """The fields of the entry that are also the working copy's."""
-_pool_fields = attrgetter(*_POOL_FIELDS)

@@ -67,7 +67,13 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         """Return the present state of a pool."""
         assert isinstance(state, Pool)
         address = keys.pool_of(item)
-        return PoolView(**now.stamp_of_chain("pool", address), pool=address, state=state)
+        return PoolView(
+            id=now.id_of_chain("pool", address, 0),
+            because_of=now.because_of,
+            rules=now.rules,
+            pool=address,
+            state=state,
+        )
 
     def show_item(self, policy: Policy, held: HeldItem, now: Provenance) -> PositionView:
         """Return one NFT of a book."""
