@@ -53,7 +53,7 @@ def tell_views(
     moved, books = shard.tables.head != before.head, policies(shard.tables)
     again = moved and isinstance(event, BlocksReverted)
     reports = moved and _is_report(shard, event)
-    decided = {cast("_OfABook", each).book for each in said if _is_of_a_book(type(each))}
+    decided = _decided(said)
     looked_at = _looked_at(shard, None if moved or compare_all else written) | decided
     gone, anew = _new_policies(before, books)
     anew |= looked_at - before.books.keys()
@@ -98,12 +98,18 @@ def _new_policies(before: Shown, books: tuple[Policy, ...]) -> tuple[set[BookId]
     return gone, {policy.book for policy in books_beside(books, (*changed, *replaced))} | unshown
 
 
+def _decided(said: Sequence[Output]) -> set[BookId]:
+    """Name the books of which something was decided: most of what a block says are its swaps, and these are left out by their type."""
+    kinds = {kind for kind in set(map(type, said)) if _is_of_a_book(kind)}
+    return {cast("_OfABook", each).book for each in said if type(each) in kinds} if kinds else set()
+
+
 _OfABook = Decision | PlanMessage | OrderEndTaken
 
 
 @cache
 def _is_of_a_book(kind: type[Output]) -> bool:
-    """Return whether outputs of a type tell what was decided about a book: of each output, so it is looked up once a type."""
+    """Return whether outputs of a type tell what was decided about a book; looked up once a type."""
     return issubclass(kind, _OfABook)
 
 
