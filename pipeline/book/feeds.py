@@ -30,8 +30,6 @@ def replace_answers(
     tables: Tables, kind: keys.Kind[Address], form: type[AnswerT], answers: Mapping[Address, AnswerT]
 ) -> None:
     """Write what contracts answered after a block, under keys of a kind, and forget those of which the block tells nothing."""
-    if not answers and not tables.has_any(kind.family):
-        return
     known = {kind.parse(key)[0] for key, _ in tables.group(kind.family, form)}
     for contract in sorted(known - answers.keys()):
         tables.put(kind(contract), None)

@@ -72,10 +72,6 @@ class Tables(Remembered):
             if isinstance(value, kind):
                 yield key, value
 
-    def has_any(self, prefix: str) -> bool:
-        """Return whether an entry is listed under a prefix."""
-        return bool(self._groups.get(prefix))
-
     def _keys_under(self, prefix: str) -> tuple[str, ...]:
         known = self._sorted.get(prefix)
         if known is None:
