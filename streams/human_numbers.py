@@ -139,7 +139,7 @@ def amount_text(raw: RawAmount | int, decimals: int, *, places: int | None = Non
 
 
 def rounded_amount_text(raw: RawAmount | int, decimals: int) -> str:
-    """Show a raw amount in whole tokens for reading at a glance: fewer places the larger it is, cut towards zero."""
+    """Show a raw amount in whole tokens for reading at a look_at_owner: fewer places the larger it is, cut towards zero."""
     whole = abs(raw) // 10**decimals
     return amount_text(raw, decimals, places=2 if whole >= 1_000 else 4 if whole else 6)
 

@@ -34,14 +34,14 @@ def allowances(policy: Policy, grants: Iterable[Grant]) -> dict[str, RawAmount]:
 
 
 def may_stand(policy: Policy, token: Address, spender: Address) -> RawAmount:
-    """Return how much an allowance may be between plans: none of a hedge's venue stands, so that a hedge which ends leaves none."""
+    """Return how much an allowance may be between plans; 0 for a hedge's venue, so that a hedge which ends leaves none."""
     spec = policy.chain.venue(policy.hedge.venue) if policy.hedge else None
     at_hedge = () if spec is None else (each.address for each in spec.contracts)
     return RawAmount(0) if spender in at_hedge else policy.standing(token)
 
 
 def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
-    """Return whether a spender may take an amount already, and not much more than that or than may stand."""
+    """Return whether a spender may already take an amount, and not much more than that or than may stand."""
     granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
     most = max(amount * _MOST_GRANTED_PERCENT // 100, may_stand(policy, token, spender))
     return granted is not None and amount <= granted.amount <= most
@@ -50,7 +50,7 @@ def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, a
 def allow(
     shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
 ) -> tuple[Draft, ...]:
-    """Allow a spender exactly an amount, or all that may stand where that is more.
+    """Draft the approval of exactly an amount, or of all that may stand where that is more.
 
     By way of 0, for some tokens go from no amount to another but that. One that is there already and is only a little
     more is used as it stands: the price moves what is needed from block to block. An allowance that was not read is
@@ -66,7 +66,7 @@ def allow(
 
 
 def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Draft, ...]:
-    """Let spenders take nothing of what they may take beyond what may stand.
+    """Draft the approvals that reduce allowances to what may stand.
 
     Raises: ImpossibleFactError where an allowance was not read.
     """
@@ -79,21 +79,21 @@ def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Dr
 
 
 def stands(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
-    """Return whether a spender may take an amount already and may go on doing so: nothing is given, nothing taken back."""
+    """Return whether an existing allowance covers an amount and may stay: nothing has to be approved or revoked."""
     return amount <= may_stand(policy, token, spender) and is_allowed(shard, policy, token, spender, amount)
 
 
 def approve(token: Address, spender: Address, amount: RawAmount) -> Call:
-    """Tell a token what a spender may take from now on."""
+    """Draft an approval."""
     return Call(to=token, data=write_approve(spender, amount), gas_limit=APPROVE_GAS)
 
 
 def read_approval(call: Call) -> tuple[Address, RawAmount]:
-    """Read back whom a call lets take how much. Raises: CalldataError where it is not an approval."""
+    """Decode an approval. Raises: CalldataError where the call is another one."""
     spender, amount = _APPROVE.decode(bytes.fromhex(call.data.removeprefix("0x")))
     return spender, amount
 
 
 def write_approve(spender: Address, amount: RawAmount) -> str:
-    """Tell a token how much of ours a spender may take from now on; 0 takes the permission away."""
+    """Encode an approval; an amount of 0 revokes it."""
     return _APPROVE.calldata(spender, amount)

@@ -9,7 +9,7 @@ from pipeline.messages.transactions import Call, Minimum
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction, before anybody has agreed to it. A venue may add to it what its own guards ask for."""
+    """One transaction before any guard has agreed to it. A venue may add fields for its own guards."""
 
     step: Step
     call: Call
@@ -24,7 +24,7 @@ DraftT = TypeVar("DraftT", bound=Draft)
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):
-    """How a plan goes on from a phase."""
+    """How a plan continues from a phase."""
 
     goal: Goal
     skips: bool = False
@@ -34,6 +34,6 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_data(made: DraftT, data_gas: int) -> DraftT:
-    """Leave room in a gas limit for what posting the data takes."""
+    """Raise a gas limit by what posting the transaction's data takes."""
     call = msgspec.structs.replace(made.call, gas_limit=made.call.gas_limit + data_gas)
     return msgspec.structs.replace(made, call=call)

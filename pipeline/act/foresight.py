@@ -11,7 +11,7 @@ from pipeline.units import Bps, RawAmount, Seconds, Wei
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phase is planned and guarded with."""
+    """The market that a phase is planned and judged by."""
 
     now_s: Seconds
     base_fee_wei: Wei
@@ -22,7 +22,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan as it would go at the prices of now."""
+    """The expected result of a plan at present prices."""
 
     moved_quote: RawAmount
     """What is freed and what may be deployed, at spot."""
@@ -50,13 +50,13 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is only a step towards the target; empty: it is the whole way."""
 
     def deviations(self, policy: Policy) -> tuple[int, int]:
-        """Return how far from its target the share is and would be, in bps."""
+        """Return how far the share is from its target now and after the plan, in bps."""
         target = policy.strategy.target_share_bps
         return abs(self.share_before_bps - target), abs(self.share_after_bps - target)
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
-    """A trade of base for quote as it would go now. A venue adds what its own drafts and guards need."""
+    """The expected result of a trade of base for quote now. A venue adds what its own drafts and guards need."""
 
     sells_base: bool
     base: RawAmount
@@ -68,7 +68,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Freed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a part of a book's liquidity pays when it is taken out."""
+    """What part of a book's liquidity pays when it is withdrawn."""
 
     hundredths: int
     """Of each of the book's ranges."""

@@ -1,7 +1,7 @@
 """The life of a plan as a table: its states, the events that move it, and the state that each leads to.
 
 Which state a plan is in is not kept: it follows from the plan and from the branch (`settle`), so a reorg needs no code of its own. A
-plan that does what its state does not allow stops its book (`carry_plan`), and nothing of that block is sent. That each move and each
+plan that does what its state does not allow stops its book (`continue_plan`), and nothing of that block is sent. That each move and each
 happening leads to one of the states named for it is held against random lives: tests/properties/test_plan_lifecycle.py.
 """
 
@@ -103,7 +103,7 @@ TABLE: Mapping[State, Mapping[Move | Happening, tuple[State, ...]]] = {
 
 
 def state_of(plan: Plan | None, tables: Tables) -> State:
-    """Return which state a plan is in on the branch as it is."""
+    """Return a plan's state on the present branch."""
     if plan is None:
         return "none"
     standing = stand(plan, tables)
@@ -121,12 +121,12 @@ def state_of(plan: Plan | None, tables: Tables) -> State:
 
 
 def _is_held(plan: Plan, due: Phase) -> bool:
-    """Return whether the clock that runs is that of the phase which is due, or of one behind it that was made due again with it."""
+    """Return whether the running clock belongs to the phase that is due, or to a later one that was made due again with it."""
     held = plan.stalled_phase
     return held is not None and plan.names.index(due) <= plan.names.index(held)
 
 
 def check_move(before: State, move: Move) -> None:
-    """Hold what a plan has done against the table. Raises: UnforeseenMoveError."""
+    """Compare a plan's transition with the table. Raises: UnforeseenMoveError."""
     if move not in TABLE[before]:
         raise UnforeseenMoveError(f"a plan that is {before} may not: {move}")

@@ -19,14 +19,14 @@ DAY_S = 86_400
 
 
 class GuardRefusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Which guard refused, and by how much."""
+    """A guard's reason code, with the numbers of its refusal."""
 
     reason: StallReason
     detail: str
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that is to go out, and what it is held against."""
+    """A phase that is to be sent, with everything that guards compare it with."""
 
     shard: Shard
     policy: Policy
@@ -52,7 +52,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def only_resets(self) -> bool:
-        """Whether nothing but permissions is taken back."""
+        """Return whether the phase only revokes allowances."""
         return bool(self.drafts) and all(each.step == RESET for each in self.drafts)
 
     def in_quote(self, token: Address, amount: int) -> int:
@@ -60,11 +60,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return in_quote(self.policy, token, amount, self.market.base_price)
 
     def gas_in_quote(self, cost_wei: int) -> int | None:
-        """Value what gas costs; None where neither base nor quote is the wrapped native token. Rounds: down."""
+        """Value gas in quote; None where neither base nor quote is the wrapped native token. Rounds: down."""
         return gas_in_quote(self.policy, cost_wei, self.market.base_price)
 
     def today(self) -> tuple[Action, ...]:
-        """List the actions of the last 24 hours."""
+        """Return the plans of the last 24 hours."""
         since_s = self.market.now_s - DAY_S
         return tuple(action for action in self.effects.actions if action.at_s > since_s)
 
@@ -74,7 +74,7 @@ Guard = Callable[[Question], str | None]
 
 
 class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
-    """Reasons not to act that only a venue can tell, each reason code with its guard, in the order in which they are asked."""
+    """A venue's own guards, each with its reason code, in the order in which they are asked."""
 
     prices: Mapping[GuardReason, Guard]
     """Whether its price is to be believed: asked after those of the block, and not of what only takes permissions back."""

@@ -18,20 +18,20 @@ ALIKE = 2
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase is to be commanded."""
+    """A phase must be commanded."""
 
     phase: Phase
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction may still come into a block."""
+    """A transaction may still be mined."""
 
     phase: Phase
     step: Step
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing came of a transaction, so its phase is to be made again."""
+    """A transaction failed or was dropped, so its phase must be made again."""
 
     phase: Phase
     step: Step
@@ -39,14 +39,14 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
-    """All is mined, and nobody may take more than may stand."""
+    """Everything is mined, and no allowance exceeds what may stand."""
 
 
 Standing = Due | Waiting | Broken | Finished
 
 
 def stand(plan: Plan, tables: Tables) -> Standing:
-    """Return what a plan waits for. Nothing is due while anything of it, dropped or not, may still come into a block."""
+    """Return what a plan waits for. Nothing is due while any of its transactions, dropped or not, may still be mined."""
     for step in plan.steps:
         if _fate(step, tables) == "in flight":
             return Waiting(phase=step.phase, step=step.step)
@@ -59,7 +59,7 @@ def stand(plan: Plan, tables: Tables) -> Standing:
 
 
 def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
-    """Find what is against a phase being over; None: nothing. One that had nothing to do is passed by a later one."""
+    """Return why a phase is not over; None: it is. A phase that had nothing to do is passed by a later one."""
     if phase in plan.given_up:
         return None
     steps = kept_steps(plan, phase)
@@ -70,7 +70,7 @@ def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
 
 
 def _stand_reset(plan: Plan, tables: Tables) -> Standing:
-    """Hold a plan open until nobody may take more than may stand, whatever was reset on the way."""
+    """Keep a plan open until no allowance exceeds what may stand, whatever was reset on the way."""
     if not _is_exposed(plan, tables):
         return Finished()
     reset = plan.names[-1]
@@ -84,7 +84,7 @@ def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Broken | 
 
 
 def _has_placed(plan: Plan, tables: Tables) -> bool:
-    """Return whether the tokens are where the goal wants them: whatever failed before that, nothing is left to be moved."""
+    """Return whether the tokens are where the goal wants them: whatever failed before, nothing is left to move."""
     return _has_done(plan, "places", tables)
 
 
@@ -95,12 +95,12 @@ def _has_done(plan: Plan, work: PhaseWork, tables: Tables) -> bool:
 
 
 def has_moved(plan: Plan, tables: Tables) -> bool:
-    """Return whether a transaction of a plan has moved something on this branch: permissions that are given or taken back move nothing."""
+    """Return whether a plan's transaction has moved tokens on this branch: approvals and revocations move none."""
     return any(_has_done(plan, each.does, tables) for each in plan.phases if each.does != "resets")
 
 
 def is_on_branch(plan: Plan, tables: Tables) -> bool:
-    """Return whether anything that was signed for a plan is in a block of this branch, be it reverted or a cancellation: its gas was paid."""
+    """Return whether anything signed for a plan is mined on this branch, reverted or cancelled ones included: its gas was paid."""
     intents = (tables.find(keys.intent(step.intent), Intent) for step in plan.steps)
     return any(
         _receipt((*intent.hashes, *intent.cancellations), tables) is not None
@@ -110,7 +110,7 @@ def is_on_branch(plan: Plan, tables: Tables) -> bool:
 
 
 def is_outside(plan: Plan, tables: Tables) -> bool:
-    """Return whether tokens were taken out of the venue, are not back there, and are still to be brought back."""
+    """Return whether tokens were withdrawn from the venue, are not back there, and are still to be brought back."""
     places = plan.doing("places")
     if (places and set(places) <= set(plan.given_up)) or _has_placed(plan, tables):
         return False
@@ -118,14 +118,14 @@ def is_outside(plan: Plan, tables: Tables) -> bool:
 
 
 def lies_outside(plan: Plan, phase: Phase, tables: Tables) -> bool:
-    """Return whether what a phase is to move lies outside: always what is traded or placed; of what is freed, what a part of it has freed."""
+    """Return whether what a phase moves is outside the venue: always so for trades and placements; else what was freed in part."""
     if phase in plan.doing("trades", "places"):
         return True
     return phase in plan.doing("frees") and is_outside(plan, tables)
 
 
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
-    """Return whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
+    """Return whether an allowance exceeds what may stand; one that was not read may be anything."""
     bounds = {bound.allowance: bound.most for bound in plan.standing}
     found = ((key, tables.find(key, Allowance)) for key in plan.allowances)
     return any(each is None or each.amount > bounds.get(key, 0) for key, each in found)
@@ -133,7 +133,7 @@ def _is_exposed(plan: Plan, tables: Tables) -> bool:
 
 # ------------------------------------------------------------------ one transaction
 def _fate(step: PlannedStep, tables: Tables) -> Fate:
-    """Return what became of a transaction on this branch."""
+    """Return a transaction's outcome on this branch."""
     intent = tables.find(keys.intent(step.intent), Intent)
     receipt = None if intent is None else _receipt(intent.hashes, tables)
     if receipt is not None:
@@ -148,7 +148,7 @@ def _fate(step: PlannedStep, tables: Tables) -> Fate:
 
 
 def mined(digest: str, tables: Tables) -> Mined | None:
-    """Find what became of an intent on this branch: any of its transaction's hashes may be the one."""
+    """Find an intent's receipt on this branch, by any of its transaction hashes."""
     intent = tables.find(keys.intent(digest), Intent)
     return None if intent is None else _receipt(intent.hashes, tables)
 
@@ -160,12 +160,12 @@ def _receipt(hashes: tuple[Hash, ...], tables: Tables) -> Mined | None:
 
 # ------------------------------------------------------------------ the plan
 def kept_steps(plan: Plan, phase: Phase) -> list[PlannedStep]:
-    """List the transactions of a phase as it was made last."""
+    """List the transactions of the last attempt at a phase."""
     return [step for step in plan.steps if step.phase == phase and not step.dropped]
 
 
 def predecessor(plan: Plan, tables: Tables, final: BlockNumber) -> str | None:
-    """Find what the next phase must go away with: the last that was mined on this branch, if a reorg may undo it.
+    """Find the transaction that the next phase must not outlive: the last one mined on this branch, if a reorg may undo it.
 
     `final` is the highest block that no reorg takes. A transaction that the signer does not follow is not named again.
     """
@@ -178,7 +178,7 @@ def predecessor(plan: Plan, tables: Tables, final: BlockNumber) -> str | None:
 
 
 def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> tuple[Plan, list[str]]:
-    """Make a phase and what follows it due again; tell also which intents can be forgotten, for nothing comes of them."""
+    """Make a phase and all later ones due again; return also the intents that can be forgotten, since nothing comes of them."""
     going = plan.names[plan.names.index(phase) :]
     steps: list[PlannedStep] = []
     forgotten: list[str] = []
@@ -193,7 +193,7 @@ def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> t
 
 
 def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
-    """Return whether a reorg may change what became of a transaction: it was signed, and its nonce is not final."""
+    """Return whether a reorg may change a transaction's outcome: it was signed, and its nonce is not final."""
     intent = tables.find(keys.intent(step.intent), Intent)
     if intent is None or not intent.hashes or step.outcome is not None:
         return False
@@ -202,17 +202,17 @@ def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
 
 
 def is_open(plan: Plan | None, tables: Tables) -> bool:
-    """Return whether a plan still has something to do; a reorg may open a finished one again."""
+    """Return whether a plan still has something to do; a reorg may reopen a finished one."""
     return plan is not None and plan.closed is None and not isinstance(stand(plan, tables), Finished)
 
 
 def failure_of(plan: Plan, phase: Phase) -> Failure | None:
-    """Find how a phase came to nothing the last time, if it did."""
+    """Return how the last attempt at a phase failed, if it did."""
     return next((each for each in plan.failures if each.phase == phase), None)
 
 
 def note_failure(plan: Plan, phase: Phase, step: Step, outcome: AnyStepOutcome) -> Plan:
-    """Count that a phase came to nothing, from 1 where step or outcome is another than the last time."""
+    """Count failed attempts at a phase, starting again at 1 where step or outcome differs from the last one."""
     before = failure_of(plan, phase)
     alike = before is not None and (before.step, before.outcome) == (step, outcome)
     times = before.times + 1 if before is not None and alike else 1
@@ -222,22 +222,22 @@ def note_failure(plan: Plan, phase: Phase, step: Step, outcome: AnyStepOutcome) 
 
 
 def fails_alike(plan: Plan, phase: Phase) -> bool:
-    """Return whether a phase has come to nothing for the same reason again."""
+    """Return whether a phase has failed twice in a row for the same reason."""
     failure = failure_of(plan, phase)
     return failure is not None and failure.times >= ALIKE
 
 
 def still_watched(plan: Plan) -> tuple[str, ...]:
-    """List the allowances that a plan goes on watching once it is over: what stands is taken back when its bound falls."""
+    """List the allowances that are watched after a plan is over: they are revoked when their bound falls."""
     return plan.allowances if plan.standing else ()
 
 
 def is_final(plan: Plan, tables: Tables, final: BlockNumber) -> bool:
-    """Return whether no reorg opens a finished plan again: none of its transactions can still come, go or come back."""
+    """Return whether no reorg can reopen a finished plan: none of its transactions can still be mined or reverted."""
     return plan.made_at.number <= final and not any(_may_change(step, tables, final) for step in plan.steps)
 
 
 def never_sent(plan: Plan, tables: Tables) -> bool:
-    """Return whether no transaction of a plan was ever signed: what is made again follows something that was."""
+    """Return whether no transaction of a plan was ever signed."""
     intents = [tables.find(keys.intent(step.intent), Intent) for step in plan.steps]
     return plan.attempt == 1 and all(intent is None or not intent.hashes for intent in intents)

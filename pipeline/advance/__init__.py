@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.advance.block import advance_block
-from pipeline.advance.departures import tell_leavings
-from pipeline.advance.dry_runs import take_dry_run
+from pipeline.advance.departures import report_departures
+from pipeline.advance.dry_runs import apply_dry_run
 from pipeline.advance.endings import end_plans, ending
-from pipeline.advance.operators import apply_policy, held_before, operate, released
-from pipeline.advance.order_settlements import take_order_word
+from pipeline.advance.operators import apply_policy, operate, quarantined_before, released
+from pipeline.advance.order_settlements import apply_order_statement
 from pipeline.advance.passed_blocks import advance_run
-from pipeline.advance.publish_views import tell_views, tell_views_if_possible
-from pipeline.advance.reads import check_elsewhere, take_read
+from pipeline.advance.publish_views import changed_views, changed_views_if_possible
+from pipeline.advance.reads import apply_read, check_elsewhere
 from pipeline.advance.reorg import rewind
-from pipeline.advance.reports import take_report
+from pipeline.advance.reports import apply_report
 from pipeline.advance.shard_views import shown_before
 from pipeline.follow.quiet_runs import block_of
 from pipeline.follow.routes import Arrival, Followed, follow_within, why_halted
@@ -54,7 +54,7 @@ __all__ = ["advance", "give_up", "pass_unreadable"]
 
 
 def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
-    """Apply one event of the shard's log and return what it leads to, in order. Never raises.
+    """Apply one event of the shard's log and return its outputs, in order. Never raises.
 
     Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
     """
@@ -67,24 +67,24 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
 
 
 def _take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
-    """Apply one event, or one block of a run of them. Never raises."""
+    """Apply one event, or one block of a run. Never raises."""
     before, head, begun = shown_before(shard, event), shard.tables.head, shard.tables.savepoint()
     try:
         now, outputs = _advance(shard, offset, event)
-        leavings = tuple(tell_leavings(shard, event, before, now))
+        leavings = tuple(report_departures(shard, event, before, now))
         said = (*outputs, *leavings)
-        return (*said, *tell_views(shard, event, before, now, said))
+        return (*said, *changed_views(shard, event, before, now, said))
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
         (halted,) = give_up(shard, offset, event, error, since=begun)
-        return (halted, *tell_views_if_possible(shard, event, before, _provenance(shard, offset, head)))
+        return (halted, *changed_views_if_possible(shard, event, before, _provenance(shard, offset, head)))
 
 
 def give_up(
     shard: Shard, offset: Offset, event: AnyEvent, error: Exception, *, since: int = 0
 ) -> tuple[ShardHalted]:
-    """Halt the shard at a record that cannot be taken in, and say why; an operator's `Resumed` gets it past.
+    """Halt the shard at a record that cannot be applied, and say why; an operator's `Resumed` skips it.
 
     What the record had written since a savepoint is taken back, but for what the watcher's fold of it writes too.
     """
@@ -99,7 +99,7 @@ def give_up(
 
 
 def pass_unreadable(shard: Shard, offset: Offset, record_type: str, word: PassedRecord) -> RecordPassedOver:
-    """Remember that a record was not read, and by whose word, and tell it."""
+    """Record that a record was skipped unread, and at whose request, and publish it."""
     shard.tables.put(keys.passed(offset), word)
     stamp = _provenance(shard, offset, None, profile(shard.tables)).stamp(
         "alert", keys.SHARD, action="pass over"
@@ -112,7 +112,7 @@ def pass_unreadable(shard: Shard, offset: Offset, record_type: str, word: Passed
 def _provenance(
     shard: Shard, offset: Offset, head_before: BlockRef | None, chain: ChainProfile | None = None
 ) -> Provenance:
-    """Find where a shard stands that has just followed a record, by what it knew before where it knows no more."""
+    """Return the provenance of a record that the shard has just followed, by its former head where it has none now."""
     chain = chain or profile(shard.tables)
     return Provenance(
         shard=shard.id,
@@ -124,7 +124,7 @@ def _provenance(
 
 def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Provenance, tuple[Output, ...]]:
     chain, head = profile(shard.tables), shard.tables.head
-    ends, held = ending(shard, event), held_before(shard, event)
+    ends, held = ending(shard, event), quarantined_before(shard, event)
     followed = follow_within(shard.tables, event)
     now = _provenance(shard, offset, head, chain)
     if followed.arrival is not Arrival.APPLIES:
@@ -143,7 +143,7 @@ def _applied(
         case BlocksReverted():
             return rewind(shard, event, followed.rewound, now)
         case Observed():
-            return take_read(shard, event, now)
+            return apply_read(shard, event, now)
         case ObservationFailed():
             stamp = now.stamp("alert", event.item, action=event.reason)
             return (ReadFailed(**stamp, item=event.item, reason=event.reason),)
@@ -154,18 +154,18 @@ def _applied(
         case Paused() | Resumed():
             operate(shard, event)
         case Simulated() | Signed() | Sent() | CancellationSigned() | IntentRefused() | Dropped():
-            take_report(shard, event)
+            apply_report(shard, event)
         case OrderEndSaid() | DryRunEnded():
             return tuple(_taken(shard, event, now))
     return ()
 
 
 def _taken(shard: Shard, event: OrderEndSaid | DryRunEnded, now: Provenance) -> Iterator[Output]:
-    """Take in what somebody has found out beside the chain."""
+    """Apply what others have found out beside the chain."""
     if isinstance(event, OrderEndSaid):
-        yield from take_order_word(shard, event, now)
+        yield from apply_order_statement(shard, event, now)
     else:
-        yield from take_dry_run(shard, event, now)
+        yield from apply_dry_run(shard, event, now)
 
 
 def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenance) -> tuple[Output, ...]:
@@ -183,7 +183,7 @@ def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenanc
 def _set_aside(
     shard: Shard, event: BlockSeen | BlocksPassed | BlocksReverted, now: Provenance
 ) -> tuple[Output, ...]:
-    """Report the first record that does not attach; the entry counts the rest."""
+    """Report the first record that does not attach; the entry counts the others."""
     if shard.tables.need(keys.SET_ASIDE, SetAside).count > 1:
         return ()
     match event:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import judge_book
-from pipeline.advance.busy_signer import hear_receipts
-from pipeline.advance.resting import wake_books
+from pipeline.advance.busy_signer import end_signer_waits
+from pipeline.advance.resting import end_rests
 from pipeline.book.feeds import keep_answers
 from pipeline.book.price_rings import keep_prices
 from pipeline.book.sequencer import keep_uptime
@@ -26,7 +26,7 @@ from pipeline.venues.registry import venues
 
 
 def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance) -> tuple[Output, ...]:
-    """Take a block in, quiet or not: it is also the passage of time."""
+    """Apply a block, quiet or not: it also moves the clock."""
     items, of_venues = FailedItems(shard), venues(shard.tables)
     blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in of_venues]
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
@@ -40,8 +40,8 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     ]
     if event.logs:
         outputs += [said for venue in of_venues for said in venue.unsolicited(shard, event, now)]
-    hear_receipts(shard, books, event.receipts)
-    wake_books(shard, event.block)
+    end_signer_waits(shard, books, event.receipts)
+    end_rests(shard, event.block)
     for policy in shard.rests.awake():
         context = BookContext(
             shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now
@@ -60,13 +60,13 @@ def _swaps(
 
 
 def quarantine_alerts(failed: dict[str, str], now: Provenance) -> Iterator[Quarantined]:
-    """Return which items stopped at this record, and why."""
+    """Return which items went into quarantine at this record, and why."""
     for item, reason in sorted(failed.items()):
         yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 
 
 def halt_if_too_many(shard: Shard, chain: ChainProfile, now: Provenance) -> Iterator[ShardHalted]:
-    """Stop the shard once more items failed than could be chance."""
+    """Halt the shard once more items failed than could be coincidence."""
     held = quarantined(shard.tables)
     if len(held) > chain.max_quarantined:
         reason = f"{len(held)} items in quarantine, more than {chain.max_quarantined}"

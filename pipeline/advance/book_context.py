@@ -19,7 +19,7 @@ Moving = Generator[Output, None, Move]
 
 
 class BookContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same for everything that a book does at a block."""
+    """What everything that a book does at one block has in common."""
 
     shard: Shard
     policy: Policy
@@ -31,14 +31,14 @@ class BookContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def final_block(self) -> BlockNumber:
-        """The highest block that no reorg takes."""
+        """The highest block that no reorg can undo."""
         return BlockNumber(self.block.number - self.policy.chain.final_depth_blocks)
 
     @property
     def actions(self) -> VenueActions:
-        """How the book acts. Raises: ImpossibleFactError before its reference pool was read."""
+        """The venue's actions for the book. Raises: ImpossibleFactError before its reference pool was read."""
         return need_actions(self.shard, self.policy, self.kind)
 
     def acting_for(self, kind: GoalKind) -> "BookContext":
-        """Describe what the plan at hand is for."""
+        """Say what the present plan is for."""
         return self if kind == self.kind else msgspec.structs.replace(self, kind=kind)

@@ -7,17 +7,17 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
-from pipeline.advance.busy_signer import held_for_signer
+from pipeline.advance.busy_signer import refused_for_busy_signer
 from pipeline.advance.calibrate_volatility import calibrate
 from pipeline.advance.daily_counts import proposed
-from pipeline.advance.dry_runs import want_dry_run
-from pipeline.advance.health import tell_health
+from pipeline.advance.dry_runs import request_dry_run
+from pipeline.advance.health import report_health
 from pipeline.advance.pauses import refused_by_pause
-from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
+from pipeline.advance.plans import continue_plan, is_stranded, open_plan, plan_is_open, suspend_plan
 from pipeline.advance.preemption import gives_way
 from pipeline.advance.price_doubts import refuse_prices
 from pipeline.advance.real_cost import count_cost, with_cost
-from pipeline.advance.resting import note_rest
+from pipeline.advance.resting import begin_rest
 from pipeline.book.feeds import answer_of, feed_fault
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
@@ -42,7 +42,7 @@ _LONGEST_REASON = 500
 
 
 def judge_book(context: BookContext, tracked: Tracked) -> tuple[Output, ...]:
-    """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
+    """Process a book at the end of a block; an exception leaves no trace but the book's quarantine."""
     tables = context.shard.tables
     savepoint = tables.savepoint()
     try:
@@ -60,7 +60,7 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     count_cost(context, tracked)
     unknown = why_unknown(shard, policy)
     if unknown is not None:
-        yield from rest_plan(context, unknown) if policy.mode == "live" else ()
+        yield from suspend_plan(context, unknown) if policy.mode == "live" else ()
         yield from _conclude(context, path, None, unknown)
         return
     calibrate(context)
@@ -68,12 +68,12 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     moved = outside_hedge(policy, stock)
     path = walk_path(path, moved, policy, context.block.timestamp_s, stranded=is_stranded(context))
     goes_on = policy.mode == "live" and not gives_way(context, stock)
-    carried = list(carry_plan(context, stock, path)) if goes_on else []
+    carried = list(continue_plan(context, stock, path)) if goes_on else []
     carried = [with_cost(shard, said, deviation_bps(moved, policy)) for said in carried]
-    judgement = held_for_signer(context, _judge(context, path, stock, moved))
+    judgement = refused_for_busy_signer(context, _judge(context, path, stock, moved))
     if not is_hedge(judgement):
         stock = moved
-    yield from tell_health(context)
+    yield from report_health(context)
     yield from carried
     yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
 
@@ -112,7 +112,7 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
-    """Return a book's inventory, computed again only after a write that it could follow from. Raises: PipelineError."""
+    """Return a book's inventory, computed again only after a write to something that it follows from. Raises: PipelineError."""
     tables = shard.tables
     return tables.derived(
         keys.stock(policy.book), (policy, tables.seen_writes), lambda: _stock_of(shard, policy)
@@ -127,7 +127,7 @@ def _stock_of(shard: Shard, policy: Policy) -> Stock:
 
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
-    """Explain why a book's inventory is not known: something is unread, in quarantine, or has no price."""
+    """Explain why a book's inventory is not known: something is unread, in quarantine, or without a price."""
     tables = shard.tables
     unknown: Unknown | None = tables.derived(
         keys.unknown(policy.book), (policy, tables.seen_writes), lambda: _why_unknown(shard, policy)
@@ -136,7 +136,7 @@ def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
 
 
 def why_undated(shard: Shard, policy: Policy) -> Unknown | None:
-    """Return which feed that values an asset has no price of now: time alone makes an answer too old."""
+    """Return which feed that values an asset has no recent answer: time alone makes an answer too old."""
     head = shard.tables.head
     if not policy.assets or head is None:
         return None
@@ -167,7 +167,7 @@ def _untold(shard: Shard, policy: Policy) -> Iterator[str]:
 
 
 def _no_price(shard: Shard, policy: Policy) -> Unknown | None:
-    """A pool that was made and never initialised has no price: nothing can be valued by it."""
+    """Explain that a pool was created and never initialised, so that it has no price to value anything by."""
     for pool in policy.pricing_pools():
         if find_spot(shard, venues_of(policy.chain), pool) is None:
             return Unknown(gate="value", reason="no_price", item=pool_item(policy, pool))
@@ -181,12 +181,12 @@ def _items(shard: Shard, policy: Policy) -> Iterator[str]:
 
 
 def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
-    """A book's own quarantine ends with the operator's word: there is nothing to read for it."""
+    """End a book's own quarantine at an operator's request: there is nothing to read for it."""
     return keys.book.matches(item) and resumes(shard.tables, item) > held.resumed
 
 
 def _quarantine_book(context: BookContext, error: Exception) -> Iterator[Quarantined]:
-    """Stop a book; say so once a reason, also if it cannot even be declined at the blocks after."""
+    """Put a book into quarantine; report it once per reason, even where the book cannot be declined at later blocks."""
     item, reason = keys.book(context.policy.book), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
     before = context.shard.tables.find(keys.quarantine(item), Quarantine)
     if before is not None and before.reason == reason and not _book_resumed(context.shard, item, before):
@@ -203,7 +203,7 @@ def _quarantine_book(context: BookContext, error: Exception) -> Iterator[Quarant
 def _conclude(
     context: BookContext, path: BookPath, stock: Stock | None, judgement: Judgement
 ) -> Iterator[Output]:
-    """Publish a proposal always, a refusal when it is news or due again; remember both."""
+    """Publish every proposal, and a refusal when it is new or due again; remember both."""
     tables, book = context.shard.tables, context.policy.book
     if isinstance(judgement, Option) and stock is not None:
         effects = effects_of(context.shard.tables, context.policy.book)
@@ -212,7 +212,7 @@ def _conclude(
         proposal = _proposal(context, path, stock, judgement)
         yield proposal
         if context.policy.mode == "dry-run":
-            want_dry_run(context, proposal, effects.last_proposed_at_s)
+            request_dry_run(context, proposal, effects.last_proposed_at_s)
         if context.policy.mode == "live":
             acting = context.acting_for(goal_kind(judgement))
             yield from open_plan(acting, stock, path, effects.last_proposed_at_s, proposal)
@@ -226,7 +226,7 @@ def _conclude(
         yield _refusal(context, stock, judgement)
     tables.put(keys.path(book), path)
     if isinstance(judgement, Refused):
-        note_rest(context, stock)
+        begin_rest(context, stock)
 
 
 def _is_news(context: BookContext, path: BookPath, refused: Refused) -> bool:

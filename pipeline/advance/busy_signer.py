@@ -26,16 +26,16 @@ from pipeline.state.shard import Shard
 BUSY = SignerRefused(reason="already_open")
 
 
-def note_busy(context: BookContext, outcome: AnyStepOutcome) -> None:
-    """Note when a signer refused because something else of the book waits; any other outcome changes nothing."""
+def record_busy_signer(context: BookContext, outcome: AnyStepOutcome) -> None:
+    """Record that a signer refused because something else of the book is pending; any other outcome changes nothing."""
     key = keys.effects(context.policy.book)
     if outcome == BUSY:
         effects = effects_of(context.shard.tables, context.policy.book)
         context.shard.tables.put(key, replace(effects, signer_busy_at_s=context.block.timestamp_s))
 
 
-def hear_receipts(shard: Shard, books: Iterable[Policy], receipts: Iterable[Receipt]) -> None:
-    """Let the books of each signer of whom a transaction was mined ask it again."""
+def end_signer_waits(shard: Shard, books: Iterable[Policy], receipts: Iterable[Receipt]) -> None:
+    """Let the books of each signer with a newly mined transaction ask it again."""
     senders = {each.sender for each in receipts}
     for policy in books if senders else ():
         key = keys.effects(policy.book)
@@ -46,8 +46,8 @@ def hear_receipts(shard: Shard, books: Iterable[Policy], receipts: Iterable[Rece
             shard.tables.put(key, replace(effects, signer_busy_at_s=UNSET))
 
 
-def held_for_signer(context: BookContext, judged: Judgement) -> Judgement:
-    """Refuse what would be proposed while the signer waits for something else of the book; what low health asks for is proposed all the same."""
+def refused_for_busy_signer(context: BookContext, judged: Judgement) -> Judgement:
+    """Refuse a proposal while the signer waits for something else of the book; a proposal for low health is made all the same."""
     if not isinstance(judged, Option) or judged.target.trigger == URGENT:
         return judged
     effects = effects_of(context.shard.tables, context.policy.book)
@@ -57,7 +57,7 @@ def held_for_signer(context: BookContext, judged: Judgement) -> Judgement:
 
 
 def waits_for_signer(context: BookContext, plan: Plan, phase: Phase) -> bool:
-    """Return whether a phase that was refused so is not to be made again yet: nothing of the signer was mined since, and no minute has passed."""
+    """Return whether a phase refused for that reason must wait: no transaction of the signer was mined since, and no minute has passed."""
     failure = failure_of(plan, phase)
     if failure is None or failure.outcome != BUSY:
         return False

@@ -19,7 +19,7 @@ _PIPS = 1_000_000
 
 
 def calibrate(context: BookContext) -> None:
-    """Estimate it again in each hour and after each change of policy; forget it where no ratio is chosen by it."""
+    """Estimate the volatility in each hour and after each change of policy; forget it where no ratio depends on it."""
     policy, tables, key = context.policy, context.shard.tables, keys.volatility(context.policy.book)
     known = tables.find(key, CalibratedVolatility)
     if not (policy.hedge and policy.hedge.auto):
@@ -35,7 +35,7 @@ def calibrate(context: BookContext) -> None:
 
 
 def _sigma_ppm(context: BookContext) -> int | None:
-    """Estimate it; None where no prices are kept, or too few. Rounds: to the grid of the estimate."""
+    """Estimate the volatility; None where no prices are kept, or too few. Rounds: to the estimate's grid."""
     policy, tables = context.policy, context.shard.tables
     pool, history = pool_terms(tables, policy, policy.reference_pool), policy.price_history
     if pool is None or not history:

@@ -8,7 +8,7 @@ from pipeline.act.settle import lies_outside, predecessor
 from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.phases import Ready
-from pipeline.advance.stalls import put, unstalled
+from pipeline.advance.stalls import put, without_running_clock
 from pipeline.advance.wait_or_continue import most_for_gas_wei
 from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import Intent, Plan, PlannedStep
@@ -42,7 +42,7 @@ def command(context: BookContext, plan: Plan, ready: Ready) -> Moving:
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
     if lies_outside(plan, ready.phase, context.shard.tables):
         plan = replace(plan, tried_since=context.actions.paid_so_far(context.shard, context.policy))
-    put(context, plan if plan.stalled_phase == ready.phase else unstalled(plan))
+    put(context, plan if plan.stalled_phase == ready.phase else without_running_clock(plan))
     return "command"
 
 

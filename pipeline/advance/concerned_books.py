@@ -13,7 +13,7 @@ from pipeline.venues.registry import venues
 
 
 def concerned_books(shard: Shard, written: Iterable[str]) -> AbstractSet[BookId] | None:
-    """Name the books of which writes to these entries may change anything that is shown; None: any book.
+    """Name the books whose views may change by writes to these entries; None: any book's.
 
     Policies are left out: which of them are new is known without it.
     """
@@ -29,7 +29,7 @@ def concerned_books(shard: Shard, written: Iterable[str]) -> AbstractSet[BookId]
 
 
 def _books_of(tables: Tables, key: str) -> Iterable[BookId] | None:
-    """Ask the entry's venue, then the policies; what no venue has may concern any book."""
+    """Ask the entry's venue, then the policies; an entry of no venue may concern any book."""
     for venue in venues(tables):
         item = venue.item_of_entry(key)
         if item is not None:
@@ -47,6 +47,6 @@ def books_of_item(tables: Tables, key: str) -> Iterable[BookId] | None:
 
 
 def books_beside(books: Sequence[Policy], changed: Iterable[Policy]) -> list[Policy]:
-    """List the books that have an owner in common with any of these, and so maybe an item."""
+    """List the books that share an owner with any of these, and so perhaps an item."""
     owners = {policy.owner for policy in changed}
     return [policy for policy in books if policy.owner in owners] if owners else []

@@ -14,7 +14,7 @@ from pipeline.units import RawAmount, Seconds
 
 
 def count_action(context: BookContext, notional: RawAmount, costs: ForeseenCost) -> None:
-    """Count a plan that begins, at what it is foreseen to move and to cost, and forget those of another day."""
+    """Count a plan that begins, with its expected notional and cost, and drop those older than a day."""
     effects = effects_of(context.shard.tables, context.policy.book)
     since_s = context.block.timestamp_s - DAY_S
     actions = tuple(action for action in effects.actions if action.at_s > since_s)
@@ -25,7 +25,7 @@ def count_action(context: BookContext, notional: RawAmount, costs: ForeseenCost)
 
 
 def proposed(context: BookContext, effects: BookEffects, chosen: Option) -> BookEffects:
-    """Note that something is proposed: a re-range cools down from here on, and a hedge rests for its pace at least."""
+    """Record a proposal: the cooldown of a re-range starts, or a hedge rests for its pace at least."""
     now_s, hedge = context.block.timestamp_s, context.policy.hedge
     effects = replace(effects, proposals=effects.proposals + 1)
     if not is_hedge(chosen) or not hedge:
@@ -35,7 +35,7 @@ def proposed(context: BookContext, effects: BookEffects, chosen: Option) -> Book
 
 
 def rest_hedge(context: BookContext, *, proposed: bool = False) -> None:
-    """Let a hedge rest: for its pace once a step is proposed, for its cooldown once one begins that reaches its target."""
+    """Let a hedge rest: for its pace after a proposal, for its cooldown after a step that reaches its target."""
     hedge = context.policy.hedge
     if not hedge:
         return
@@ -45,14 +45,14 @@ def rest_hedge(context: BookContext, *, proposed: bool = False) -> None:
     context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=until_s))
 
 
-def wake_hedge(context: BookContext) -> None:
-    """Let a hedge rest no longer: what its last step left open is to be taken back."""
+def end_hedge_rest(context: BookContext) -> None:
+    """End a hedge's rest: what its last step left open must be taken back."""
     effects = effects_of(context.shard.tables, context.policy.book)
     context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=context.block.timestamp_s))
 
 
 def count_again(context: BookContext, costs: ForeseenCost) -> None:
-    """Add what it costs to make a phase once more to the plan that is under way."""
+    """Add the cost of making a phase again to the present plan."""
     effects = context.shard.tables.find(_key(context), BookEffects)
     if effects is None or not effects.actions:
         return

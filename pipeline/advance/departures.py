@@ -20,8 +20,10 @@ from pipeline.venues.registry import held_kinds
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
 
 
-def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance) -> Iterator[PositionLeft]:
-    """Report each item of a live book, not an empty one, that has another owner after a block than before, or none."""
+def report_departures(
+    shard: Shard, event: AnyEvent, before: Shown, now: Provenance
+) -> Iterator[PositionLeft]:
+    """Report each non-empty item of a live book that a block gave another owner, or burned."""
     if not isinstance(event, BlockSeen):
         return
     _forget(shard, event)
@@ -53,7 +55,7 @@ def _amounts(held: HeldItem) -> tuple[TokenAmount, ...]:
 
 
 def departures_of(shard: Shard) -> Sequence[tuple[str, Departure]]:
-    """List what left a shard's books lately, by the keys of the entries."""
+    """List what left a shard's books recently, by the keys of the entries."""
     return shard.tables.of_family(
         keys.DEPARTURES,
         keys.departure.family,
@@ -66,7 +68,7 @@ def departures_of(shard: Shard) -> Sequence[tuple[str, Departure]]:
 
 
 def _remember(shard: Shard, event: BlockSeen, left: PositionLeft) -> None:
-    """Keep the report for who looks at the inventory; in the chain part, so that a reorg takes it back."""
+    """Keep the report for inventory views; it is in the chain part, so that a reorg undoes it."""
     departure = Departure(
         book=left.book,
         to=left.to,
@@ -79,7 +81,7 @@ def _remember(shard: Shard, event: BlockSeen, left: PositionLeft) -> None:
 
 
 def _forget(shard: Shard, event: BlockSeen) -> None:
-    """Forget an item that has come back, one whose book is gone, and one that left long ago."""
+    """Drop reports of items that have come back, whose book is gone, or that left long ago."""
     departures = departures_of(shard)
     if not departures or shard.tables.head != event.block:
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
-from pipeline.advance.market_refusals import hold_off
+from pipeline.advance.market_refusals import give_back_cooldown
 from pipeline.messages.decisions import ProposalTried, RebalanceProposed
 from pipeline.messages.effects import BookEffects, DryRuns, Untried
 from pipeline.messages.events import DryRunEnded
@@ -17,10 +17,10 @@ _MOST_UNTRIED = 8
 """Where nobody tries them, the oldest are forgotten."""
 
 
-def want_dry_run(
+def request_dry_run(
     context: BookContext, proposal: RebalanceProposed, proposed_before_s: Seconds | None
 ) -> None:
-    """Remember a proposal that is to be tried."""
+    """Record a proposal that is to be tried on a fork."""
     key = keys.dry_run(context.policy.book)
     known = context.shard.tables.find(key, DryRuns) or DryRuns()
     untried = Untried(
@@ -32,8 +32,8 @@ def want_dry_run(
     context.shard.tables.put(key, DryRuns(untried=(*known.untried, untried)[-_MOST_UNTRIED:]))
 
 
-def take_dry_run(shard: Shard, event: DryRunEnded, now: Provenance) -> Iterator[ProposalTried]:
-    """Return what came of a dry-run; one that is not waited for, or not any more, changes nothing."""
+def apply_dry_run(shard: Shard, event: DryRunEnded, now: Provenance) -> Iterator[ProposalTried]:
+    """Publish the result of a dry-run; one that nobody waits for changes nothing."""
     key = keys.dry_run(event.book)
     known = shard.tables.find(key, DryRuns) or DryRuns()
     tried = next((each for each in known.untried if each.proposal == event.proposal), None)
@@ -53,10 +53,10 @@ def take_dry_run(shard: Shard, event: DryRunEnded, now: Provenance) -> Iterator[
 
 
 def _give_back(shard: Shard, event: DryRunEnded, tried: Untried) -> None:
-    """Treat a book's last proposal, if the market refused it on the fork, as that of a live book."""
+    """Treat a proposal that the market refused on the fork like one of a live book."""
     policy = shard.tables.find(keys.policy(event.book), Policy)
     effects = shard.tables.find(keys.effects(event.book), BookEffects)
     if policy is None or effects is None or event.run.refusal is None:
         return
     if effects.last_proposed_at_s == tried.at.timestamp_s:
-        hold_off(shard, policy, event.run.refusal, tried.at.timestamp_s, tried.proposed_before_s)
+        give_back_cooldown(shard, policy, event.run.refusal, tried.at.timestamp_s, tried.proposed_before_s)

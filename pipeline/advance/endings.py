@@ -21,7 +21,7 @@ from pipeline.units import BookId
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """Which plans end with an event, and why."""
+    """The plans that end with an event, and why."""
 
     outcomes: Mapping[BookId, Done | Left] = {}
     """By book."""
@@ -33,7 +33,7 @@ _NONE: Final = Ending()
 
 
 def ending(shard: Shard, event: AnyEvent) -> Ending:
-    """Find the plans that cannot go on after an event, before it is taken in."""
+    """Find the plans that cannot continue after an event, before it is applied."""
     match event:
         case BlockSeen():
             return _NONE
@@ -50,18 +50,18 @@ def ending(shard: Shard, event: AnyEvent) -> Ending:
 
 
 def _all_forgotten(shard: Shard) -> Ending:
-    """End every plan: the shard starts over, and no block from before will show what became of their transactions."""
+    """End every plan: the shard starts over, and no earlier block will show what became of their transactions."""
     return Ending(_outcomes(shard, "shard_forgot"), tuple(name for name, _ in _plans(shard)))
 
 
 def _leaves(shard: Shard, policy: Policy) -> bool:
-    """Return whether a policy is not one under which the book's plan was opened."""
+    """Return whether a policy differs from the one under which the book's plan was opened."""
     before = shard.tables.find(keys.policy(policy.book), Policy)
     return before is not None and not policy.carries_plans_of(before)
 
 
 def _outcomes(shard: Shard, why: LeaveReason, book: BookId | None = None) -> dict[BookId, Done | Left]:
-    """Report of every plan that is not closed, by book, how it ends: left where it stands, or done."""
+    """Return how every open plan ends, by book: abandoned where it stands, or done."""
     standings = {
         name: stand(plan, shard.tables)
         for name, plan in _plans(shard)
@@ -79,7 +79,7 @@ def _plans(shard: Shard) -> Iterator[tuple[BookId, Plan]]:
 
 
 def end_plans(shard: Shard, ends: Ending, now: Provenance) -> Iterator[Output]:
-    """Close plans: what they were for must be judged again."""
+    """Close plans, so that their books are judged again."""
     for book in ends.forgotten:
         _forget_steps(shard, book)
     for book, outcome in ends.outcomes.items():
@@ -93,7 +93,7 @@ def end_plans(shard: Shard, ends: Ending, now: Provenance) -> Iterator[Output]:
 
 
 def _forget_steps(shard: Shard, book: BookId) -> None:
-    """Let go of a plan's transactions: without their receipts they would count as in flight for ever."""
+    """Drop a plan's transactions: without their receipts they would count as in flight for ever."""
     plan = shard.tables.find(keys.plan(book), Plan)
     for step in plan.steps if plan is not None else ():
         shard.tables.put(keys.intent(step.intent), None)

@@ -12,7 +12,7 @@ _BACK_ABOVE_BPS = 100
 """So far above the level it is back: one that lies at it would cross it with every block."""
 
 
-def tell_health(context: BookContext) -> Iterator[HealthLow | HealthRestored]:
+def report_health(context: BookContext) -> Iterator[HealthLow | HealthRestored]:
     """Report that health has fallen below the level, once, and that it is back. Raises: ImpossibleFactError where it is not known."""
     policy, tables = context.policy, context.shard.tables
     if not policy.hedge:

@@ -18,10 +18,10 @@ _FORGOTTEN_AFTER = 2
 """Cooldowns without such a refusal, after which the next one counts as the first again."""
 
 
-def hold_off(
+def give_back_cooldown(
     shard: Shard, policy: Policy, reason: str, now_s: Seconds, proposed_before_s: Seconds | None
 ) -> None:
-    """Give a proposal's cooldown back if the reason against it may have passed by the next block."""
+    """Give back a proposal's cooldown if the reason for its refusal may have passed by the next block."""
     if reason not in passing_reasons():
         return
     key = keys.effects(policy.book)
@@ -36,7 +36,7 @@ def hold_off(
 
 
 def forget_refusals(shard: Shard, policy: Policy) -> None:
-    """Let the next refusal count as the first: a plan has come to its end."""
+    """Count the next refusal as the first again: a plan has ended."""
     key = keys.effects(policy.book)
     effects = shard.tables.find(key, BookEffects)
     if effects is not None:
@@ -44,7 +44,7 @@ def forget_refusals(shard: Shard, policy: Policy) -> None:
 
 
 def _in_a_row(effects: BookEffects, policy: Policy, now_s: Seconds) -> int:
-    """Count the refusals before this one, unless they are long ago."""
+    """Count the refusals before this one, unless they are long past."""
     quiet_s = held_off_s(effects, policy) + _FORGOTTEN_AFTER * policy.strategy.cooldown_s
     if effects.refused_at_s is None or now_s > effects.refused_at_s + quiet_s:
         return 0

@@ -16,10 +16,10 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 
 
-def take_order_word(
+def apply_order_statement(
     shard: Shard, event: OrderEndSaid, now: Provenance
 ) -> Iterator[OrderEndTaken | OrderEndRefused]:
-    """Remember a word that the venue does not contradict, and tell it; a word that is said again changes nothing."""
+    """Record an operator's statement about an order that the venue does not contradict, and publish it; a repeated one changes nothing."""
     policy = shard.tables.find(keys.policy(event.book), Policy)
     if policy is None or not policy.hedge:
         yield _refused(event, now, f"book {event.book} is not hedged here")
@@ -48,7 +48,7 @@ def take_order_word(
 
 
 def is_said(held: HedgePosition, event: OrderEndSaid) -> bool:
-    """Return whether the same was said of the same order before."""
+    """Return whether the same was stated of the same order before."""
     match held.order:
         case Order(number=event.order, state=SaidEnded(outcome=event.outcome)):
             return True

@@ -9,7 +9,7 @@ from pipeline.messages.goals import Goal
 
 
 def look_ahead(context: BookContext, stock: Stock) -> tuple[Goal, Foreseen] | GuardRefusal:
-    """Choose the goal, and tell what it, or the largest step towards it, would come to."""
+    """Choose the goal, and compute the expected result of it, or of the largest step towards it."""
     shard, policy, actions = context.shard, context.policy, context.actions
     try:
         goal = actions.choose_goal(shard, policy, stock)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pipeline import keys
 from pipeline.advance.departures import departures_of
-from pipeline.advance.resting import wake_books
+from pipeline.advance.resting import end_rests
 from pipeline.book.price_rings import writes_between
 from pipeline.follow.quiet_runs import block_of, kept_from, place_in_run, seen_of
 from pipeline.follow.routes import unheard
@@ -23,7 +23,7 @@ TakeBlock = Callable[[BlockSeen], tuple[Output, ...]]
 
 
 def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Output, ...] | None:
-    """Bring a shard to the end of a run; None where nothing of it applies.
+    """Bring a shard to the end of a run of quiet blocks; None where none of it applies.
 
     The first block that follows on the head is taken in whole, for what was written before it. Once the shard halts, the rest changes
     nothing.
@@ -52,8 +52,8 @@ def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Out
 
 
 def _says_nothing(shard: Shard, chain: ChainProfile, taken: BlockRef, block: BlockRef) -> bool:
-    """Return whether a block that is like the last one that was taken in, but for its hash, time and base fee, leads to nothing but a new head."""
-    wake_books(shard, block)
+    """Return whether a block that differs from the last one only in hash, time and base fee changes nothing but the head."""
+    end_rests(shard, block)
     return not (
         shard.rests.awake()
         or block.number % chain.report_every_blocks == 0
@@ -62,7 +62,7 @@ def _says_nothing(shard: Shard, chain: ChainProfile, taken: BlockRef, block: Blo
 
 
 def _each_block_counts(shard: Shard) -> bool:
-    """Return whether a block's time alone changes an entry: what has left a book is forgotten after a while, a venue keeps the time."""
+    """Return whether a block's time alone changes an entry: departures are forgotten after a while, a venue may keep the time."""
     return bool(departures_of(shard)) or any(
         venue.writes_time(shard.tables) for venue in venues(shard.tables)
     )

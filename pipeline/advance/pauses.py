@@ -8,7 +8,7 @@ from pipeline.state.shard import Shard
 
 
 def refused_by_pause(shard: Shard, policy: Policy) -> Refused | None:
-    """Return which pause stops a book: that of all books, or its own; None: none does."""
+    """Return which pause stops a book: that of all books, or its own; None: none."""
     for scope in (keys.ALL, keys.book(policy.book)):
         pause = shard.tables.find(keys.pause(scope), Pause)
         if pause is not None:

@@ -24,7 +24,7 @@ from pipeline.units import RawAmount
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that may go out, and the goal that it is made for."""
+    """A phase that may be sent, with the goal that it is made for."""
 
     phase: Phase
     drafts: tuple[Draft, ...]
@@ -38,7 +38,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that may not, and why."""
+    """A phase that may not be sent, and why."""
 
     phase: Phase
     refusal: GuardRefusal
@@ -58,7 +58,7 @@ def prepare(
     *,
     foreseen: Foreseen | None = None,
 ) -> Prepared | None:
-    """Make the first phase, from the one that is due on, that has anything to do; None: there is nothing left.
+    """Make the first phase, from the due one on, that has something to do; None: nothing is left.
 
     What moves or sizes anything is judged again on the book as it is. What is foreseen of the whole is given where the
     plan is to begin: then that judgement was made a moment ago.
@@ -82,7 +82,7 @@ def prepare(
 
 
 class _Made(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase as it was made on the book as it is; without drafts there is nothing to do."""
+    """A phase made on the present book; without drafts there is nothing to do."""
 
     market: Market
     missed_quote: RawAmount
@@ -94,7 +94,7 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
 def _make(
     context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: Stock, *, foreseen: Foreseen | None
 ) -> _Made | Held:
-    """Judge a phase again and make its transactions; or say why that cannot be."""
+    """Reconsider a phase and draft its transactions, or say why that is impossible."""
     shard, policy, actions = context.shard, context.policy, context.actions
     try:
         market = actions.read_market(
@@ -128,7 +128,7 @@ def _not_plannable(phase: Phase, error: PipelineError) -> Held:
 def _after_waiting(
     context: BookContext, plan: Plan, phase: Phase, market: Market, missed: RawAmount, *, stock: Stock
 ) -> Market:
-    """Let prices be further from the reference, and a phase be made in part, by what waiting has cost. Rounds: down."""
+    """Widen the price bounds, and allow a phase in part, by what waiting has cost. Rounds: down."""
     cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
     market = context.actions.widened(context.shard, context.policy, market, cost_bps)
     in_part = phase in context.actions.in_part and goes_in_part(context, plan, phase, missed, stock)
@@ -200,14 +200,14 @@ def _next_behind(context: BookContext, plan: Plan, phase: Phase) -> Phase | None
 
 
 def _missed(context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:
-    """Return what has been missed since the plan was first held back with its tokens outside."""
+    """Return the fees missed since the plan was first held back with its tokens outside the range."""
     if plan.idle_since is None or not lies_outside(plan, phase, context.shard.tables):
         return RawAmount(0)
     return context.actions.missed_fees(context.shard, context.policy, goal, plan.idle_since, stock)
 
 
 def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
-    """Return whether an allowance would be given once more, and too soon, for what came to nothing twice for the same reason.
+    """Return whether an approval would be repeated too soon for a phase that has failed twice for the same reason.
 
     Each costs gas. After a while it is given all the same, or the plan could never go on.
     """
@@ -217,7 +217,7 @@ def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tupl
 
 
 def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath, market: Market) -> Prepared:
-    """Begin only what would be begun now: the first time nothing came of it, and the book has gone on."""
+    """Reconsider a plan whose first phase failed on the present book, as if it were opened now."""
     policy = context.policy
     if not _is_wanted(context, stock, path):
         return Stopped(phase=plan.names[0], reason="inside_band")
@@ -245,7 +245,7 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
 
 
 def _is_wanted(context: BookContext, stock: Stock, path: BookPath) -> bool:
-    """Return whether what a plan is for is still to be done."""
+    """Return whether the purpose of a plan still holds."""
     policy = context.policy
     if context.kind == "hedge_to":
         return hedge_trigger(context.shard, policy, stock) is not None
@@ -254,7 +254,7 @@ def _is_wanted(context: BookContext, stock: Stock, path: BookPath) -> bool:
 
 
 def _costs(question: Question) -> ForeseenCost:
-    """Return what was let pass costs: gas has a price, or the guards would have refused."""
+    """Return the cost of an allowed phase: gas has a price, or the guards would have refused."""
     costs = costs_of(question)
     assert costs is not None
     return costs
@@ -271,7 +271,7 @@ def _question(
     foreseen: Foreseen | None,
     counted: bool = False,
 ) -> Question:
-    """Put what the guards look at together; of a plan that is counted already, its own action is left out."""
+    """Collect what the guards look at; a plan that is already counted does not count against itself."""
     effects = effects_of(context.shard.tables, context.policy.book)
     return Question(
         shard=context.shard,

@@ -17,7 +17,7 @@ from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.busy_signer import waits_for_signer
 from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action, rest_hedge
-from pipeline.advance.market_refusals import hold_off
+from pipeline.advance.market_refusals import give_back_cooldown
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, prepare
 from pipeline.advance.preemption import end_former
@@ -49,12 +49,12 @@ from pipeline.units import Seconds
 
 
 def find_plan(context: BookContext) -> Plan | None:
-    """Look up the book's last plan."""
+    """Return the book's last plan."""
     return context.shard.tables.find(keys.plan(context.policy.book), Plan)
 
 
 def plan_is_open(context: BookContext) -> bool:
-    """Return whether the book is in the middle of something."""
+    """Return whether the book has an open plan."""
     plan = find_plan(context)
     return (
         is_clearing(context.acting_for(kind_of(plan.goal)), plan)
@@ -64,7 +64,7 @@ def plan_is_open(context: BookContext) -> bool:
 
 
 def is_stranded(context: BookContext) -> bool:
-    """Return whether a re-range of the book ended in the middle, and no other has moved anything since; a hedge's plan changes nothing of that."""
+    """Return whether a re-range ended in the middle, and no other has moved anything since; a hedge's plan does not change that."""
     plan = find_plan(context)
     if plan is None:
         return False
@@ -81,13 +81,15 @@ def open_plan(
     proposed_before_s: Seconds | None,
     proposal: RebalanceProposed,
 ) -> Iterator[Output]:
-    """Begin to carry a proposal out, if every guard lets its first phase go."""
+    """Open a plan for a proposal, if every guard allows its first phase."""
     plan_id = context.now.stamp("plan", context.policy.book, policy_version=context.policy.policy_version)[
         "id"
     ]
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
-        hold_off(context.shard, context.policy, looked.reason, context.block.timestamp_s, proposed_before_s)
+        give_back_cooldown(
+            context.shard, context.policy, looked.reason, context.block.timestamp_s, proposed_before_s
+        )
         yield refused(context, plan_id, context.actions.phases[0].name, looked)
         return
     goal, foreseen = looked
@@ -105,7 +107,9 @@ def open_plan(
     if not isinstance(ready, Ready):
         nothing = GuardRefusal(reason="no_goal", detail="there is nothing to do")
         refusal = ready.refusal if isinstance(ready, Held) else nothing
-        hold_off(context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s)
+        give_back_cooldown(
+            context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s
+        )
         yield refused(context, plan_id, plan.names[0], refusal)
         return
     former = yield from end_former(context, path, proposal.deviation_bps)
@@ -140,7 +144,7 @@ def open_plan(
 
 
 def _forget_former(context: BookContext) -> None:
-    """Let go of the intents of the plan before, which has ended, and of receipts that no reorg can change."""
+    """Drop the intents of the former plan, which has ended, and receipts that no reorg can change."""
     tables, former = context.shard.tables, find_plan(context)
     for step in former.steps if former else ():
         tables.put(keys.intent(step.intent), None)
@@ -150,8 +154,8 @@ def _forget_former(context: BookContext) -> None:
 
 
 # ------------------------------------------------------------------ carry on
-def carry_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[Output]:
-    """Do what the plan needs at this block, and hold it against the table of its life. Raises: UnforeseenMoveError."""
+def continue_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[Output]:
+    """Do what the plan needs at this block, and check the transition against the table of its life. Raises: UnforeseenMoveError."""
     plan = find_plan(context)
     if plan is None:
         return
@@ -184,7 +188,7 @@ def _carry(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Mo
 
 
 def _as_bounded_now(context: BookContext, plan: Plan) -> Plan:
-    """Hold what spenders may go on taking against the policy as it is now: it may have changed since."""
+    """Compare standing allowances with the present policy, which may have changed since."""
     bounds = _bounds(context) if plan.allowances else plan.standing
     if bounds == plan.standing:
         return plan
@@ -218,8 +222,8 @@ def _grants(context: BookContext) -> tuple[Grant, ...]:
     return context.actions.grants(context.shard, context.policy)
 
 
-def rest_plan(context: BookContext, unknown: Unknown) -> Iterator[Output]:
-    """Let an open plan wait for its book to be known again."""
+def suspend_plan(context: BookContext, unknown: Unknown) -> Iterator[Output]:
+    """Let an open plan wait until its book's inventory is known again."""
     plan = find_plan(context)
     if plan is None or plan.closed is not None:
         return

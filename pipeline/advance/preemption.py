@@ -23,7 +23,7 @@ from pipeline.venues.registry import need_hedging
 
 
 def gives_way(context: BookContext, stock: Stock) -> bool:
-    """Return whether a book's plan waits for nothing that was sent, while a plan for low health is offered.
+    """Return whether a book's plan has nothing in flight while a plan for low health is proposed.
 
     What was sent is seen to its end first: mined, or cancelled past its deadline. One plan for low health does not make way for another.
     """
@@ -43,7 +43,7 @@ def gives_way(context: BookContext, stock: Stock) -> bool:
 def end_former(
     context: BookContext, path: BookPath, deviation_bps: Bps
 ) -> Generator[Output, None, Plan | None]:
-    """Publish the end of a book's last plan, unless that was done, because another takes its place; return the plan if it is broken off.
+    """Publish the end of a book's last plan, unless that was done, because another replaces it; return the plan if it is broken off.
 
     One that is broken off gives its cooldown back, and where no gas was paid for it, its part of the day's limits too: what it was for is
     proposed again once health allows it. What it left allowed is watched by the plan that takes its place. Raises: UnforeseenMoveError.

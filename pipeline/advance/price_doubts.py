@@ -9,7 +9,7 @@ from pipeline.decide.gates import Refused
 
 
 def refuse_prices(context: BookContext, stock: Stock) -> Refused | None:
-    """Ask the sequencer, then the references; a book that is only watched never acts, and is asked for neither."""
+    """Check the sequencer, then the references; a book in mode watch never acts, so neither is checked."""
     if context.policy.mode == "watch":
         return None
     return _out_of_order(context) or _doubted(context, stock)

@@ -7,7 +7,7 @@ from typing import cast
 
 from pipeline import keys
 from pipeline.advance.concerned_books import books_beside, concerned_books
-from pipeline.advance.resting import wake_books
+from pipeline.advance.resting import end_rests
 from pipeline.advance.shard_views import (
     Shown,
     ShownBook,
@@ -34,7 +34,7 @@ from pipeline.units import BookId
 from pipeline.venues.port import VenueViews
 
 
-def tell_views(
+def changed_views(
     shard: Shard,
     event: AnyEvent,
     before: Shown,
@@ -43,13 +43,13 @@ def tell_views(
     *,
     compare_all: bool = False,
 ) -> Iterator[Output]:
-    """Return every view that has news after a record, of which `before` was the present until then.
+    """Return every view that a record has changed; `before` is what was shown until then.
 
     After going back all are told again: whatever was said of the blocks that went away no longer holds. Books and items are
     told again every so many blocks, for their amounts follow the price, and a book with whatever is decided about it.
     `compare_all`: what has changed is not known, because the views of this record could not be published, so every one is compared.
     """
-    written = wake_books(shard)
+    written = end_rests(shard)
     moved, books = shard.tables.head != before.head, policies(shard.tables)
     again = moved and isinstance(event, BlocksReverted)
     reports = moved and _is_report(shard, event)
@@ -79,7 +79,7 @@ def tell_views(
 
 
 def _looked_at(shard: Shard, written: AbstractSet[str] | None) -> set[BookId]:
-    """List the books that may have news: those that were awake, and, where no block came, that what was written may concern."""
+    """List the books whose views may have changed: those that did not rest, and, without a block, those that writes may concern."""
     concerned = None if written is None else concerned_books(shard, written)
     if concerned is None:
         return shard.rests.take_looked_at()
@@ -87,7 +87,7 @@ def _looked_at(shard: Shard, written: AbstractSet[str] | None) -> set[BookId]:
 
 
 def _new_policies(before: Shown, books: tuple[Policy, ...]) -> tuple[set[BookId], set[BookId]]:
-    """Name the books that are gone, and those that are shown in full: their policy, or that of another book of their owner, is new."""
+    """Name the books that are gone, and those whose views are published in full: their policy, or that of another book of their owner, is new."""
     if before.policies is books:
         return set(), set()
     former, present = ({policy.book: policy for policy in each} for each in (before.policies, books))
@@ -113,12 +113,12 @@ def _is_of_a_book(kind: type[Output]) -> bool:
     return issubclass(kind, _OfABook)
 
 
-def tell_views_if_possible(
+def changed_views_if_possible(
     shard: Shard, event: AnyEvent, before: Shown, now: Provenance
 ) -> tuple[Output, ...]:
-    """Return the views of a shard that has just been halted; none if they are what cannot be computed."""
+    """Return the views of a shard that has just halted; none if computing them is what failed."""
     try:
-        return tuple(tell_views(shard, event, before, now, compare_all=True))
+        return tuple(changed_views(shard, event, before, now, compare_all=True))
     except MemoryError:  # of the machine, not of the shard
         raise
     except Exception:  # noqa: BLE001 - the shard is halted already, and has said so
@@ -127,7 +127,7 @@ def tell_views_if_possible(
 
 
 def _named(shard: Shard, books: AbstractSet[BookId]) -> list[Policy]:
-    """Find the policies of some books, in the order of all."""
+    """Return the policies of some books, in the order of all."""
     found = (shard.tables.find(keys.policy(book), Policy) for book in sorted(books))
     return [policy for policy in found if policy is not None]
 
@@ -160,7 +160,7 @@ def _pools(
 
 
 def _moved(former: Mapping[BookId, ShownBook], present: Mapping[BookId, ShownBook]) -> set[BookId]:
-    """Name the books of which a position may have news."""
+    """Name the books with a position whose view may have changed."""
     return {book for book, shown in present.items() if _has_moved(former[book], shown)}
 
 

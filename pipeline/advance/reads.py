@@ -19,8 +19,8 @@ SHOWN_DIFFERENCES = 8
 _LONGEST_REASON = 500
 
 
-def take_read(shard: Shard, event: Observed, now: Provenance) -> tuple[Output, ...]:
-    """Write a first or repairing read; compare a check, and never repair by it.
+def apply_read(shard: Shard, event: Observed, now: Provenance) -> tuple[Output, ...]:
+    """Apply a first or repairing read; compare a check with the state, and never repair by it.
 
     A read that cannot be taken in leaves no trace but its item's quarantine.
     """
@@ -76,7 +76,7 @@ def _check(shard: Shard, event: Observed, now: Provenance) -> Iterator[Output]:
 
 
 def check_elsewhere(shard: Shard, pool: PoolId, now: Provenance) -> tuple[Output, ...]:
-    """Count a check that stood at another block; several in a row leave the pool unchecked."""
+    """Count a check that was made at another block; several in a row leave the pool unchecked."""
     key = keys.skipped_checks(pool)
     before = shard.tables.find(key, SkippedChecks)
     count = 1 + (before.count if before else 0)

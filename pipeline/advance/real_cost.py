@@ -22,7 +22,7 @@ from pipeline.venues.registry import find_actions
 
 
 def count_cost(context: BookContext, tracked: Tracked) -> None:
-    """Add what a block has cost the book's plan, while it is open: also where the book is not known."""
+    """Add a block's cost to the book's open plan, even where the book's inventory is not known."""
     tables, policy = context.shard.tables, context.policy
     plan = tables.find(keys.plan(policy.book), Plan)
     if plan is None or plan.closed is not None:
@@ -53,7 +53,7 @@ def count_cost(context: BookContext, tracked: Tracked) -> None:
 
 
 def with_cost(shard: Shard, said: Output, deviation_bps: Bps | None) -> Output:
-    """Add to a plan's end what it has cost and what was foreseen; any other output is returned as it is."""
+    """Add real and expected cost to a plan's end; return any other output unchanged."""
     plan = shard.tables.find(keys.plan(said.book), Plan) if isinstance(said, PlanClosed) else None
     if not isinstance(said, PlanClosed) or plan is None or plan.id != said.plan:
         return said
@@ -79,7 +79,7 @@ def _over(cost: RealCost | None, foreseen: ForeseenCost | None) -> RawAmount | N
 def _add_gas(
     context: BookContext, plan: Plan, before: PlanCost, at: Price
 ) -> tuple[RealCost, tuple[Hash, ...]]:
-    """Count each receipt once, also one whose hash the signer told after its block."""
+    """Count each receipt once, even where the signer reported its hash after its block."""
     cost, counted = before.cost, list(before.counted)
     for tx_hash in _hashes(context, plan):
         receipt = context.shard.tables.find(keys.receipt(tx_hash), Mined)
@@ -99,7 +99,7 @@ def _add_gas(
 
 
 def _hashes(context: BookContext, plan: Plan, steps: Sequence[Step] = ()) -> Iterator[Hash]:
-    """List the transactions that a plan's steps were signed as; where none of these is named, all, and cancellations too."""
+    """List the transaction hashes of a plan's steps; where a step has none, all of them, cancellations included."""
     for each in plan.steps:
         intent = context.shard.tables.find(keys.intent(each.intent), Intent)
         if intent is not None and (not steps or each.step in steps):
@@ -109,7 +109,7 @@ def _hashes(context: BookContext, plan: Plan, steps: Sequence[Step] = ()) -> Ite
 
 # ------------------------------------------------------------------ swaps
 def _swap_loss(context: BookContext, actions: VenueActions, plan: Plan, tracked: Tracked, at: Price) -> int:
-    """Value what the plan's trades in this block paid less what they got. Rounds: each amount down."""
+    """Value what the plan's trades in this block paid less what they received. Rounds: each amount down."""
     trades = plan.doing("trades")
     own = set(_hashes(context, plan, trades)) if trades else set()
     loss = 0
@@ -125,7 +125,7 @@ def _swap_loss(context: BookContext, actions: VenueActions, plan: Plan, tracked:
 
 # ------------------------------------------------------------------ fees
 def _missed(context: BookContext, actions: VenueActions, before: PlanCost, at: Price) -> int:
-    """Value the fees of this block that the tokens would have earned, had they not lain outside. Rounds: down."""
+    """Value the fees of this block that the tokens would have earned inside the range. Rounds: down."""
     if before.outside is None:
         return 0
     fees = actions.fees_earned(context.shard, context.policy, before.outside)

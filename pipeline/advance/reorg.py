@@ -11,7 +11,7 @@ from pipeline.venues.registry import item_of_entry
 def rewind(
     shard: Shard, event: BlocksReverted, rewound: frozenset[str], now: Provenance
 ) -> tuple[Output, ...]:
-    """Publish to every output partition where the branch ended; the views are published after it."""
+    """Publish to every output partition where the old branch ended; views follow."""
     items = {item_of_entry(shard.tables, key) for key in rewound}
     shard.drop_working_copies(item for item in items if item is not None)
     shard.rests.end_all()

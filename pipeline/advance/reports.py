@@ -10,10 +10,10 @@ from pipeline.state.shard import Shard
 from pipeline.units import Hash
 
 
-def take_report(
+def apply_report(
     shard: Shard, event: Simulated | Signed | Sent | CancellationSigned | IntentRefused | Dropped
 ) -> None:
-    """Note nonce and hashes of an open intent, or that nothing will come of it. Repetition changes nothing."""
+    """Record nonce and hashes of an open intent, or that nothing will come of it. Repetition changes nothing."""
     key = keys.intent(event.intent)
     intent = shard.tables.find(key, Intent)
     if intent is None:
@@ -42,7 +42,7 @@ def _with(hashes: tuple[Hash, ...], new: Hash) -> tuple[Hash, ...]:
 
 
 def _follow_no_more(shard: Shard, intent: Intent, digest: str) -> None:
-    """Let nothing follow what a refused intent followed: the signer has cancelled it, or does not know it."""
+    """Detach intents that follow a refused one: the signer has cancelled it, or does not know it."""
     plan = _plan_of(shard, intent)
     for step in plan.steps if plan is not None else ():
         if step.intent != digest or step.after is None:

@@ -35,8 +35,8 @@ _HALVINGS = (0, 2, 4, 6, 8, 10, 13, 16)
 _TIME, _TIME_BACK, _NUMBER = "block's time", "block's time, back", "block's number"
 
 
-def wake_books(shard: Shard, block: BlockRef | None = None) -> AbstractSet[str]:
-    """End the rest of each book that what was written since, or a block's time or number, concerns; give the keys that were written."""
+def end_rests(shard: Shard, block: BlockRef | None = None) -> AbstractSet[str]:
+    """End the rest of each book that new writes, or a block's time or number, concern; return the keys that were written."""
     tables, rests = shard.tables, shard.rests
     rests.keep_books(policies(tables))
     written = tables.take_touched()
@@ -73,8 +73,8 @@ def _note_writes(shard: Shard, written: Mapping[str, keys.Place]) -> None:
     rests.note_writes(shared)
 
 
-def note_rest(context: BookContext, stock: Stock | None) -> None:
-    """Remember until when a refusal holds if nothing changes; a book whose plan may go on is looked at at every block.
+def begin_rest(context: BookContext, stock: Stock | None) -> None:
+    """Record until when a refusal holds if nothing changes; a book with an active plan is judged at every block.
 
     So is one with references or feeds: a mean moves, and an answer gets too old, with time alone. One whose rest something else than a
     pool has ended stays awake for some blocks, and for twice as many if its next rest ends so too: it may well go on so.
@@ -107,7 +107,7 @@ def note_rest(context: BookContext, stock: Stock | None) -> None:
 
 
 class _Watched(NamedTuple):
-    """What a book's refusal follows from."""
+    """What a book's refusal depends on."""
 
     never_rests: bool
     own: tuple[str, ...]
@@ -133,7 +133,7 @@ def _collect(policy: Policy) -> _Watched:
 
 
 def _spans(shard: Shard, policy: Policy, path: BookPath, stock: Stock) -> Mapping[PoolId, PoolSpan]:
-    """Find bounds of pools within which nothing is judged otherwise; none where that cannot be told."""
+    """Find bounds of pools within which the decision is the same; none where that cannot be proven."""
     for halvings in _HALVINGS:
         spans = {
             pool: span
@@ -148,6 +148,6 @@ def _spans(shard: Shard, policy: Policy, path: BookPath, stock: Stock) -> Mappin
 
 
 def _acts(context: BookContext) -> bool:
-    """Return whether a plan of the book may do something at any block: it is open, or what it allowed is not taken back."""
+    """Return whether a plan of the book may act at any block: it is open, or its allowances are not revoked yet."""
     plan = context.shard.tables.find(keys.plan(context.policy.book), Plan)
     return plan is not None and (plan.closed is None or bool(plan.allowances))

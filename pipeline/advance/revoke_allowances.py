@@ -17,7 +17,7 @@ from pipeline.messages.outcomes import Unanswered
 
 
 def is_clearing(context: BookContext, plan: Plan | None) -> bool:
-    """Return whether a plan that has ended takes something back at the moment: no other one begins beside it."""
+    """Return whether an ended plan is revoking allowances at the moment: no other begins beside it."""
     if plan is None or not _may_be_cleared(context, plan):
         return False
     standing = stand(plan, context.shard.tables)
@@ -26,7 +26,7 @@ def is_clearing(context: BookContext, plan: Plan | None) -> bool:
 
 
 def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Moving:
-    """Take back what a plan that has ended left allowed."""
+    """Revoke the allowances that an ended plan left."""
     if not _may_be_cleared(context, plan):
         return "wait"
     plan = _without_unanswered(context, plan)
@@ -42,7 +42,7 @@ def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Mov
 
 
 def _may_be_cleared(context: BookContext, plan: Plan) -> bool:
-    """Only what the owner whom the book still has allows its spenders; another policy may name others."""
+    """Return whether the allowances are of the book's present owner to its spenders; another policy may name others."""
     if context.policy.mode != "live" or not plan.allowances:
         return False
     grants = context.actions.grants(context.shard, context.policy)
@@ -50,7 +50,7 @@ def _may_be_cleared(context: BookContext, plan: Plan) -> bool:
 
 
 def _without_unanswered(context: BookContext, plan: Plan) -> Plan:
-    """Give up what the signer has not answered within its age: it would refuse it by now."""
+    """Give up transactions that the signer has not answered within their maximum age: it would refuse them by now."""
     oldest = context.block.number - context.policy.limits.max_age_blocks
     steps = tuple(
         replace(step, outcome=Unanswered())

@@ -39,7 +39,7 @@ class ShownBook(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct):
-    """What a shard showed after its last record. It follows from the entries; of books that rest, but for amounts."""
+    """What a shard showed after its last record. It follows from the entries; for resting books all but the amounts."""
 
     policies: tuple[Policy, ...] = ()
     pools: Mapping[str, tuple[VenueViews, Entry]] = {}
@@ -66,7 +66,7 @@ def shown(shard: Shard) -> Shown:
 
 
 def shown_before(shard: Shard, event: AnyEvent) -> Shown:
-    """Return what a shard shows before a record. Never raises: what cannot be collected is taken as not shown.
+    """Return what a shard shows before a record. Never raises: what cannot be collected counts as not shown.
 
     Publishing the views after the record then halts the shard, unless the record is an operator's `Resumed`, which empties it.
     """
@@ -85,7 +85,7 @@ def shown_before(shard: Shard, event: AnyEvent) -> Shown:
 
 
 def _may_take_items(shard: Shard, event: BlockSeen) -> bool:
-    """Return whether items may leave a book in a block: these are reported with what they were worth before it."""
+    """Return whether items may leave a book in a block: they are reported with their value before it."""
     return bool(event.logs) and any(
         venue.views is not None and venue.views.may_depart(event) for venue in venues(shard.tables)
     )
@@ -146,7 +146,7 @@ def _show_items(views: VenueViews, held: Sequence[HeldItem]) -> ShownItems:
 
 
 def touched_book(shard: Shard, former: ShownBook) -> ShownBook:
-    """Collect what a shard shows of a book now: while its inventory is not known, no more of it than may have changed.
+    """Collect what a shard shows of a book now; while its inventory is not known, only what may have changed.
 
     So taking over a position of a book, read by read, costs the same whether it has ten or ten thousand.
     """
@@ -157,7 +157,7 @@ def touched_book(shard: Shard, former: ShownBook) -> ShownBook:
 
 
 def compare(former: ShownBook | None, shown: ShownBook | None) -> tuple[ShownBook | None, ShownBook | None]:
-    """Return what is to be compared of a book before and after a record: all of it, or what was measured again."""
+    """Return what of a book must be compared before and after a record: everything, or what was computed again."""
     if former is None or shown is None or shown.touched is None:
         return former, shown
     before, after = [], []
@@ -171,7 +171,7 @@ def compare(former: ShownBook | None, shown: ShownBook | None) -> tuple[ShownBoo
 
 
 def settled(shown: ShownBook) -> ShownBook:
-    """Take what was measured again into what is shown of a book."""
+    """Add what was computed again to what is shown of a book."""
     if not shown.touched:
         return shown
     for each, touched in zip(shown.items, shown.touched, strict=True):
@@ -185,7 +185,7 @@ def settled(shown: ShownBook) -> ShownBook:
 
 
 def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
-    """List what is news of an inventory: what the policy says of it, its items but for the amounts of liquidity, and prices.
+    """List what makes an inventory view new: the policy's part, the items without the amounts of liquidity, and prices.
 
     A pool's price is news once it is in another cell, a feed's at each answer. So whether a view is told follows from the state
     before and after a record, not from what was told before.
@@ -201,7 +201,7 @@ def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
 
 
 def _said_by(policy: Policy) -> tuple[tuple[object, ...], tuple[PoolId, ...], tuple[FeedPrice, ...]]:
-    """List what a policy says of an inventory, and its pools and feeds."""
+    """List a policy's part in an inventory view, and its pools and feeds."""
     tokens = policy.tokens, policy.base, policy.quote, policy.quote_equivalents, policy.assets
     target = policy.reference_pool, policy.strategy.target_share_bps, policy.hedge
     return (*tokens, *target), tuple(policy.all_pools()), tuple(policy.value_feeds())
@@ -229,7 +229,7 @@ def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
 
 
 def by_item(books: Iterable[ShownBook]) -> dict[str, tuple[VenueViews, Policy, HeldItem]]:
-    """List what is shown of some books, in the order of all; an item of two books is the last one's."""
+    """List what is shown of some books, in the order of all; an item of two books appears under the last."""
     return {
         held.item: (each.views, shown.policy, held)
         for shown in books

@@ -19,7 +19,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def size_now(context: BookContext) -> Size | GuardRefusal:
-    """Run a plan of a book in thought, whether or not its strategy would act, and hold it against what its venue takes.
+    """Compute a plan of a book, whether or not its strategy would act, and compare it with what its venue takes.
 
     Raises: PipelineError where the book cannot be valued.
     """

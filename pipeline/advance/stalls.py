@@ -18,9 +18,9 @@ from pipeline.act.settle import (
     still_watched,
 )
 from pipeline.advance.book_context import BookContext, Moving
-from pipeline.advance.busy_signer import note_busy
-from pipeline.advance.daily_counts import rest_hedge, wake_hedge
-from pipeline.advance.market_refusals import forget_refusals, hold_off
+from pipeline.advance.busy_signer import record_busy_signer
+from pipeline.advance.daily_counts import end_hedge_rest, rest_hedge
+from pipeline.advance.market_refusals import forget_refusals, give_back_cooldown
 from pipeline.book.sequencer import wait_began_s
 from pipeline.decide.hedging import compensates_after_s
 from pipeline.messages.base import Output
@@ -43,7 +43,7 @@ _SAID_AGAIN = frozenset({"limits", "malformed", "paused"})
 
 
 def wait(context: BookContext, plan: Plan, standing: Waiting) -> Moving:
-    """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
+    """Report, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
     waited_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
     if plan.stalled_reason == "unanswered" or waited_s < context.policy.action.stall_after_s:
         return "wait"
@@ -54,7 +54,7 @@ def wait(context: BookContext, plan: Plan, standing: Waiting) -> Moving:
 
 
 def rest(context: BookContext, plan: Plan, phase: Phase, unknown: GuardRefusal) -> Iterator[Output]:
-    """Say, once, that a plan does not go on because its book is not known; a block or two of that are nothing."""
+    """Report, once, that a plan waits because its book's inventory is not known for more than a block or two."""
     rested_s = context.block.timestamp_s - (plan.commanded_at_s or plan.made_at.timestamp_s)
     if plan.stalled_reason == unknown.reason or rested_s < context.policy.action.stall_after_s:
         return
@@ -63,8 +63,8 @@ def rest(context: BookContext, plan: Plan, phase: Phase, unknown: GuardRefusal) 
 
 
 def mend(context: BookContext, plan: Plan, broken: Broken) -> Moving:
-    """A transaction failed or was refused: end a plan that never began, make the phase again otherwise, and all that followed it."""
-    note_busy(context, broken.outcome)
+    """Handle a failed or refused transaction: end a plan that never began, else make the phase and all later ones again."""
+    record_busy_signer(context, broken.outcome)
     if never_sent(plan, context.shard.tables):
         return (yield from _give_up_unsent(context, plan, broken))
     plan = forget_broken(context, plan, broken)
@@ -74,7 +74,7 @@ def mend(context: BookContext, plan: Plan, broken: Broken) -> Moving:
 
 
 def forget_broken(context: BookContext, plan: Plan, broken: Broken) -> Plan:
-    """Make a broken phase and all that followed it due again, and count how often it broke for the same reason."""
+    """Make a failed phase and all later ones due again, and count how often it failed for the same reason."""
     plan, forgotten = drop_from(plan, broken.phase, context.shard.tables, context.final_block)
     for digest in forgotten:
         context.shard.tables.put(keys.intent(digest), None)
@@ -95,20 +95,22 @@ def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Moving:
         effects = replace(effects, last_proposed_at_s=plan.proposed_before_s)
     context.shard.tables.put(key, effects)
     if refusal is not None:
-        hold_off(context.shard, context.policy, refusal, context.block.timestamp_s, plan.proposed_before_s)
+        give_back_cooldown(
+            context.shard, context.policy, refusal, context.block.timestamp_s, plan.proposed_before_s
+        )
     never = NeverSent(step=broken.step, outcome=broken.outcome)
     watched = plan.allowances if _began_elsewhere(context, plan) else still_watched(plan)
     return (yield from close(context, replace(plan, allowances=watched), never))
 
 
 def _began_elsewhere(context: BookContext, plan: Plan) -> bool:
-    """Return whether a reorg took the block at which a plan was opened: what the plan before had allowed may stand again, and nobody follows that one any more."""
+    """Return whether a reorg removed the block at which a plan was opened: the former plan's allowances may stand again, unwatched."""
     there = context.shard.tables.branch_hash(plan.made_at.number)
     return context.block.number < plan.made_at.number or there not in {None, plan.made_at.hash}
 
 
 def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Moving:
-    """Explain why the plan does not go on, once a reason; after the policy's time do what it says.
+    """Report why the plan does not continue, once per reason; after the policy's time do what `on_stall` says.
 
     That an order waits for whoever carries it out is nothing to be said before that time.
     """
@@ -126,7 +128,7 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
         plan = replace(plan, idle_since=context.actions.paid_so_far(context.shard, context.policy))
     if _is_compensated(context, plan, phase, now_s - since_s):
         moving = yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason))
-        wake_hedge(context)
+        end_hedge_rest(context)
         return moving
     action = context.policy.action
     if _held_s(context, plan, phase, since_s) < action.stall_after_s or action.on_stall == "wait":
@@ -150,7 +152,7 @@ def _held_s(context: BookContext, plan: Plan, phase: Phase, since_s: Seconds) ->
 
 
 def _is_compensated(context: BookContext, plan: Plan, phase: Phase, held_s: int) -> bool:
-    """Return whether a hedge's trade has been held back for so long that the leg before it is to be taken back."""
+    """Return whether a hedge's trade was held back for so long that the leg before it must be taken back."""
     if context.kind != "hedge_to" or not context.policy.hedge:
         return False
     after_s = compensates_after_s(context.policy, plan.goal, phase)
@@ -160,12 +162,12 @@ def _is_compensated(context: BookContext, plan: Plan, phase: Phase, held_s: int)
 def give_up(context: BookContext, plan: Plan, phases: tuple[Phase, ...]) -> Move:
     """Leave phases out, and let the plan go on without them."""
     given_up = tuple(each for each in plan.names if each in {*plan.given_up, *phases})
-    put(context, unstalled(replace(plan, given_up=given_up)))
+    put(context, without_running_clock(replace(plan, given_up=given_up)))
     return "give_up"
 
 
 def finish(context: BookContext, plan: Plan) -> Moving:
-    """Publish the end, once on a branch: a reorg may open the plan again, until all of it is final."""
+    """Publish a plan's end, once per branch: a reorg may reopen the plan until all of it is final."""
     path = context.shard.tables.find(keys.path(context.policy.book), BookPath)
     if path is not None and path.finished_plan == plan.id:
         if not is_final(plan, context.shard.tables, context.final_block):
@@ -179,7 +181,7 @@ def finish(context: BookContext, plan: Plan) -> Moving:
 
 
 def close(context: BookContext, plan: Plan, outcome: AnyPlanOutcome) -> Moving:
-    """End a plan that is not done, and say how; a hedge is tried again at its pace."""
+    """End a plan that is not done, and say how; a hedge is proposed again at its pace."""
     if context.kind != "rerange":
         rest_hedge(context, proposed=True)
     put(context, replace(plan, closed=outcome))
@@ -200,7 +202,7 @@ def _stalled(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefus
 
 
 def refused(context: BookContext, plan_id: str, phase: Phase, refusal: GuardRefusal) -> StepRefused:
-    """Report that a guard does not let a phase go out."""
+    """Report that a guard refuses a phase."""
     stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/refused/{refusal.reason}")
     return StepRefused(
         **stamp,
@@ -212,11 +214,11 @@ def refused(context: BookContext, plan_id: str, phase: Phase, refusal: GuardRefu
     )
 
 
-def unstalled(plan: Plan) -> Plan:
-    """Let a plan go on with a clock that has not begun."""
+def without_running_clock(plan: Plan) -> Plan:
+    """Return the plan without a running clock."""
     return replace(plan, stalled_since_s=None, stalled_phase=None, stalled_reason=None)
 
 
 def put(context: BookContext, plan: Plan) -> None:
-    """Remember a plan as it is now."""
+    """Store a plan."""
     context.shard.tables.put(keys.plan(context.policy.book), plan)

@@ -16,7 +16,7 @@ from pipeline.venues.hedging.goal import in_wallet
 
 
 class Unwinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A hedge that is to end, and the plan that ends it."""
+    """The end of a hedge, with the plan that reaches it."""
 
     held: HedgePosition
     refusal: GuardRefusal | None = None
@@ -37,7 +37,7 @@ class Unwinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unwinding_now(context: BookContext) -> Unwinding:
-    """Run the plan that ends a hedge in thought; the context's policy is one whose hedge ends.
+    """Compute the plan that ends a hedge; the context's policy is one whose hedge ends.
 
     Raises: PipelineError where the book cannot be valued, or its position is not known.
     """

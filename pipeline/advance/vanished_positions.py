@@ -15,7 +15,7 @@ from pipeline.messages.outcomes import Left
 
 
 def find_gone(context: BookContext, plan: Plan, standing: Standing) -> Left | None:
-    """Return how a plan ends whose goal names items that do not exist; None: all exist, something of it is in flight or has moved."""
+    """Return how a plan ends whose goal names items that no longer exist; None: all exist, or some of it is in flight or has moved."""
     if not isinstance(standing, Due | Broken) or has_moved(plan, context.shard.tables):
         return None
     try:
@@ -26,7 +26,7 @@ def find_gone(context: BookContext, plan: Plan, standing: Standing) -> Left | No
 
 
 def leave(context: BookContext, plan: Plan, gone: Left) -> Moving:
-    """End a plan that has lost what it was for, and give its cooldown back; where no gas was paid, its part of the day's limits too."""
+    """End a plan whose items are gone, and give its cooldown back; where no gas was paid, its part of the day's limits too."""
     key = keys.effects(context.policy.book)
     effects = context.shard.tables.need(key, BookEffects)
     effects = replace(effects, last_proposed_at_s=plan.proposed_before_s)

@@ -42,7 +42,7 @@ def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Sto
 
 
 def waits_to_allow_s(plan: Plan, phase: Phase, policy: Policy) -> Seconds:
-    """Return how long nobody is allowed anything again for a phase that came to nothing for the same reason again.
+    """Return how long no approval is repeated for a phase that has failed again for the same reason.
 
     What a signer refuses by its own limits, or a simulation shows to fail, comes to nothing again: the policy's time to wait. Where a
     price, a late block or a reorg was the reason, the next try may succeed: a minute, and twice as long each time, at most that.
@@ -56,7 +56,7 @@ def waits_to_allow_s(plan: Plan, phase: Phase, policy: Policy) -> Seconds:
 
 
 def _may_pass(outcome: AnyStepOutcome) -> bool:
-    """Return whether the next block may not give the reason again. What reverts was simulated before."""
+    """Return whether the reason may not hold at the next block. Reverts were simulated before."""
     match outcome:
         case Reverted() | CancellationMined() | SignerDropped(cause="cancelled"):
             return True
@@ -66,7 +66,7 @@ def _may_pass(outcome: AnyStepOutcome) -> bool:
 
 
 def gas_to_wait_for(context: BookContext, plan: Plan, phase: Phase) -> RawAmount | None:
-    """Return below which cost of its gas a phase need not wait, whose tokens lie outside: what the whole plan's was foreseen at.
+    """Return the gas cost below which a phase with tokens outside its range does not wait: the whole plan's expected one.
 
     A phase takes a third of a plan's gas, so it waits where gas is some three times as dear. None once three quarters of
     the policy's time have passed since the plan was opened: one that is left in the middle costs more than gas.
@@ -81,7 +81,7 @@ def gas_to_wait_for(context: BookContext, plan: Plan, phase: Phase) -> RawAmount
 def most_for_gas_wei(
     context: BookContext, plan: Plan, phase: Phase, gas_limit: int, missed: RawAmount
 ) -> Wei:
-    """Return what a phase may offer for a unit of gas: a bump in a storm must not pay what the phase would not go out at.
+    """Return the most that a phase may offer per unit of gas: a replacement must not pay more than the phase would be sent at.
 
     Its gas at its limit costs no more than the whole plan's was foreseen to, and what waiting has cost; the policy's ceiling
     where it goes out at any price below that. No less than the next block may ask. Rounds: down.
@@ -104,7 +104,7 @@ def most_for_gas_wei(
 def gives_trades_up(
     context: BookContext, plan: Plan, refusal: GuardRefusal, missed: RawAmount, stock: Stock
 ) -> bool:
-    """Return whether waiting for a price has cost as much as another plan would: then what the wallet has is placed as it is.
+    """Return whether waiting for a price has cost as much as another plan would: then the wallet's tokens are placed as they are.
 
     Nothing is sold then, so the share stays as it is, the tokens earn again, and the next proposal goes on from there.
     """
@@ -116,7 +116,7 @@ def gives_trades_up(
 
 
 def is_worth(context: BookContext, missed: RawAmount, gas: int, stock: Stock) -> bool:
-    """Return whether missed fees come to what gas costs now; nothing missed never does."""
+    """Return whether missed fees reach the present cost of gas; none missed never do."""
     cost = gas_in_quote(
         context.policy, gas * (context.base_fee_wei + TIP_WEI), stock.prices[context.policy.base]
     )

@@ -13,7 +13,7 @@ from pipeline.messages.policy import Policy
 
 
 def price_of(policy: Policy, stock: Stock) -> float:
-    """Convert the price at which a book was added up to whole quote per whole base."""
+    """Convert the price that a book was valued at into whole quote per whole base."""
     raw = stock.prices[policy.base]
     units = 10 ** policy.decimals(policy.base), 10 ** policy.decimals(policy.quote)
     price: float = raw.numerator * units[0] / (raw.denominator * units[1])
@@ -21,7 +21,7 @@ def price_of(policy: Policy, stock: Stock) -> float:
 
 
 def curve_of_book(derived: Derived, policy: Policy, stock: Stock) -> BookCurve:
-    """Take each range of base and quote as a curve, and the rest of the book (wallets, fees, what is owed) as it is.
+    """Build a book's curve: each range of base and quote as a curve, everything else (wallets, fees, debt) as constant amounts.
 
     At the stock's price the curve has the stock's value. All of the book's pools are taken to be at that price; an equivalent of the quote
     counts at par, and any other token as so much quote as it is worth now, whatever the base does.
@@ -41,7 +41,7 @@ def curve_of_book(derived: Derived, policy: Policy, stock: Stock) -> BookCurve:
 
 
 def gamma_of_book(policy: Policy, stock: Stock) -> float:
-    """Return how the delta of a book's ranges bends at the stock's price: what `curve_of_book` has there, without its formulas.
+    """Return the gamma of a book's ranges at the stock's price, equal to that of `curve_of_book`, without its formulas.
 
     Units: whole base per unit of price; below 0.
     """
@@ -53,7 +53,7 @@ def gamma_of_book(policy: Policy, stock: Stock) -> float:
 
 
 def _ranges(policy: Policy, stock: Stock) -> Iterator[tuple[LiquidityRange, Pair]]:
-    """Find the ranges of base and quote, or an equivalent of it: what another one holds stays part of the rest."""
+    """List the ranges of base and quote, or an equivalent of it; a range of other tokens counts as constant amounts."""
     for item in stock.items:
         found = item.liquidity_range()
         if found is None:

@@ -16,22 +16,22 @@ CELL_STEPS = 10
 
 
 def cell_of(tables: Tables, pool: PoolId, spot: Spot) -> int:
-    """Find in which cell a pool's price is."""
+    """Return the cell of a pool's price."""
     last: LastCell = tables.derived(keys.cell(pool), (), LastCell)
     return last.cell_of(spot.price)
 
 
 class LastCell:
-    """The cell in which a price was last: mostly it is still there, which is told without its logarithm."""
+    """The cell of the last price: the next is mostly in it too, which is found without a logarithm."""
 
     def __init__(self) -> None:
-        """Know of none yet."""
+        """Start without a cell."""
         self._cell = 0
         self._from = self._to = 0
         """Numerators, over 2**192, of its first price and of the first one above it."""
 
     def cell_of(self, price: Price) -> int:
-        """Find in which cell a price is."""
+        """Return the cell of a price."""
         square = price.numerator << 192
         if not self._from * price.denominator <= square < self._to * price.denominator:
             self._cell = _cell(price)

@@ -44,24 +44,24 @@ class HeldItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds nothing and provides no liquidity."""
+        """Return whether the item holds nothing and provides no liquidity."""
         return not self.provides_liquidity and not any(row.amount for row in self.exposures)
 
     def liquidity_range(self) -> LiquidityRange | None:
-        """Find on which range its holdings change with the price; None where they do not."""
+        """Return the range on which the item's amounts change with the price; None where they do not."""
         return None
 
     def terms(self) -> Terms:
-        """Return what it is, as only its venue looks into it; nothing of a balance."""
+        """Return the item's own data, which only its venue reads; nothing for a balance."""
         return {}
 
     def lending_account(self) -> LendingAccount | None:
-        """Return what is owed against which collateral; None where nothing is."""
+        """Return the debt and its collateral; None where nothing is owed."""
         return None
 
 
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pool trades, and at which price just now."""
+    """The tokens that a pool trades, and its present price."""
 
     token0: Address
     token1: Address
@@ -69,7 +69,7 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
     """Of token0 in token1."""
 
     def of(self, token: Address) -> tuple[Address, Price] | None:
-        """Find what a token is traded for, and its price; None where the pool does not trade it."""
+        """Return what a token is traded for, and its price; None where the pool does not trade it."""
         if token == self.token0:
             return self.token1, self.price
         if token == self.token1:

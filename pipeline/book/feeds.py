@@ -18,7 +18,7 @@ AnswerT = TypeVar("AnswerT", bound=Entry)
 
 
 def keep_answers(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
-    """Write what the books' feeds answered after a block, and forget what it does not tell: no log would have told it either."""
+    """Store what the books' feeds answered after a block, and forget other answers: no log would have told of a change."""
     wanted: frozenset[Address] = tables.of_family(keys.FEEDS, keys.policy.family, lambda: _feeds(books))
     read = (
         (each for each in event.reads if isinstance(each, FeedRead) and each.feed in wanted) if wanted else ()
@@ -29,7 +29,7 @@ def keep_answers(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) ->
 def replace_answers(
     tables: Tables, kind: keys.Kind[Address], form: type[AnswerT], answers: Mapping[Address, AnswerT]
 ) -> None:
-    """Write what contracts answered after a block, under keys of a kind, and forget those of which the block tells nothing."""
+    """Store what contracts answered after a block, under keys of one kind, and forget answers that the block does not give."""
     known = {kind.parse(key)[0] for key, _ in tables.group(kind.family, form)}
     for contract in sorted(known - answers.keys()):
         tables.put(kind(contract), None)
@@ -38,7 +38,7 @@ def replace_answers(
 
 
 def write_answers(tables: Tables, reads: Iterable[FeedRead]) -> None:
-    """Write what feeds answered."""
+    """Store what feeds answered."""
     for each in reads:
         tables.put(keys.feed(each.feed), _answer_in(each))
 
@@ -50,12 +50,12 @@ def _answer_in(read: FeedRead) -> FeedAnswer:
 
 
 def answer_of(tables: Tables, feed: FeedPrice) -> FeedAnswer | None:
-    """Look up what a feed answered last; None where the last block did not tell."""
+    """Return a feed's last answer; None where the last block did not give one."""
     return tables.find(keys.feed(feed.feed), FeedAnswer)
 
 
 def feed_fault(answer: FeedAnswer | None, feed: FeedPrice, now_s: Seconds) -> UnknownReason | None:
-    """Explain why an answer is not a price of now, if so: nobody has read it, it is not a price, or it is too old."""
+    """Explain why an answer is no present price: nobody has read it, it is not a price, or it is too old. None: it is one."""
     if answer is None:
         return "not_observed"
     is_whole = answer.round_id > 0 and 0 < answer.updated_at_s <= now_s
@@ -67,7 +67,7 @@ def feed_fault(answer: FeedAnswer | None, feed: FeedPrice, now_s: Seconds) -> Un
 def feed_price(
     policy: Policy, token: Address, feed: FeedPrice, answer: FeedAnswer, prices: Mapping[Address, Price]
 ) -> Price:
-    """Turn an answer into the price of a token in raw quote, exactly: whole units of what the feed counts in for one whole token."""
+    """Convert an answer exactly into the price of a token in raw quote: whole units of the feed's currency per whole token."""
     of_unit = Price(
         numerator=answer.answer * int(10 ** policy.decimals(feed.unit)),
         denominator=int(10 ** (answer.decimals + policy.decimals(token))),

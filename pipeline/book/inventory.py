@@ -14,7 +14,7 @@ WHOLE_BPS = 10_000
 
 
 class Tracked(msgspec.Struct, kw_only=True):
-    """What a block moved."""
+    """What a block changed."""
 
     swaps: list[tuple[RawLog, Fact]]
     quarantined: dict[str, str]
@@ -22,7 +22,7 @@ class Tracked(msgspec.Struct, kw_only=True):
 
 
 class Summed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a book has at one venue, added up by token and kind."""
+    """What a book has at one venue, summed by token and kind."""
 
     items: Sequence[HeldItem]
     by_token: Mapping[Address, Mapping[ExposureKind, int]]
@@ -57,5 +57,5 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def items(self) -> tuple[HeldItem, ...]:
-        """List what it has, at every venue."""
+        """List the book's items at every venue."""
         return tuple(item for part in self.parts for item in part.items)

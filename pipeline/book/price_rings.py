@@ -26,7 +26,7 @@ from pipeline.venues.registry import pool_item
 def keep_prices(
     shard: Shard, venues: Sequence[Venue], books: tuple[Policy, ...], block: BlockRef, items: Items
 ) -> None:
-    """Write the spot after a block into the rings of each pool that is read and not in quarantine."""
+    """Store the spot price after a block in the ring of each pool that is read and not in quarantine."""
     for ring, item, route_key in _rings(shard.tables, books):
         route = shard.tables.find(route_key, Route)
         if route is None or route.observed_at_block is None or items.is_closed(item):
@@ -37,18 +37,18 @@ def keep_prices(
 
 
 def writes_between(tables: Tables, books: tuple[Policy, ...], kept_s: Seconds, now_s: Seconds) -> bool:
-    """Return whether a ring is written at a time though no price has moved since it was last kept: another interval has begun."""
+    """Return whether a ring is written at a time though its price has not moved since: another interval has begun."""
     return any(ring.interval(kept_s) != ring.interval(now_s) for ring, _, _ in _rings(tables, books))
 
 
 def last_slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
-    """Find the newest slot of an interval or of an earlier one that the ring still reaches back to from it."""
+    """Return the slot of an interval, or of the newest earlier one that the ring still holds."""
     found = (_slot(tables, ring, each) for each in range(interval, interval - ring.slots, -1))
     return next((slot for slot in found if slot is not None), None)
 
 
 def known_slots(tables: Tables, ring: PriceRing, now_s: Seconds) -> list[PriceSlot]:
-    """List a ring's slots from the oldest on from which the price is known without a gap."""
+    """List a ring's slots, oldest first, from which on the price is known without a gap."""
     newest = last_slot(tables, ring, ring.interval(now_s))
     if newest is None:
         return []
@@ -59,7 +59,7 @@ def known_slots(tables: Tables, ring: PriceRing, now_s: Seconds) -> list[PriceSl
 
 
 def interval_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> Iterator[tuple[Seconds, Price]]:
-    """List the price at the end of each interval that is over, with that moment."""
+    """List the price at the end of each finished interval, with that time."""
     for slot in known_slots(tables, ring, now_s):
         end_s = _end_s(ring, slot)
         if end_s <= now_s:
@@ -67,7 +67,7 @@ def interval_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> Iterator
 
 
 def past_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> LogPrices | None:
-    """Take a ring's prices as logarithms, up to the end of the last interval that is over; None where it has none."""
+    """Return a ring's prices as logarithms, up to the end of the last finished interval; None where it has none."""
     known = list(interval_prices(tables, ring, now_s))
     if not known:
         return None
@@ -77,7 +77,7 @@ def past_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> LogPrices | 
 
 
 def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Seconds) -> Price | Seconds:
-    """Return the time-weighted geometric mean of a pool's spots, of token0 in token1, up to now; else the moment from which there is one.
+    """Return the time-weighted geometric mean of a pool's spot prices, token0 in token1, up to now; else the time from which there is one.
 
     It begins at the last end of an interval that is a whole window ago, so it is exact. Nothing of the present block counts.
     Rounds: down to a step of .01 %.
@@ -92,18 +92,18 @@ def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Second
 
 
 def _end_s(ring: PriceRing, slot: PriceSlot) -> Seconds:
-    """Find when a slot's interval is over."""
+    """Return when a slot's interval ends."""
     return Seconds((ring.interval(slot.at_s) + 1) * ring.every_s)
 
 
 def _slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
-    """Look up an interval's own slot; None where another interval's stands in its place."""
+    """Return an interval's slot; None where another interval has overwritten it."""
     slot = tables.find(ring.key(interval), PriceSlot)
     return slot if slot is not None and ring.interval(slot.at_s) == interval else None
 
 
 def _rings(tables: Tables, books: tuple[Policy, ...]) -> tuple[tuple[PriceRing, str, str], ...]:
-    """List the rings that books want, each with its pool's item and the key of the item's route."""
+    """List the rings that books need, each with its pool's item and the key of the item's route."""
     return tables.of_family(keys.PRICE_RINGS, keys.policy.family, lambda: tuple(_named(books)))
 
 

@@ -62,7 +62,7 @@ def _value_of(
 
 
 def along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]]) -> Price:
-    """Multiply the prices of pools, each of which trades what the one before gives, up to the quote.
+    """Multiply the prices of consecutive pools, from a token to the quote.
 
     Raises: ImpossibleFactError where the path leads elsewhere.
     """
@@ -78,12 +78,12 @@ def along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]]) 
 
 
 def at_par(policy: Policy, token: Address, unit: Address) -> Price:
-    """Count a token as another one, by the decimals of both."""
+    """Price a token at one unit of another, by the decimals of both."""
     return Price(numerator=int(10 ** policy.decimals(unit)), denominator=int(10 ** policy.decimals(token)))
 
 
 def find_spot(shard: Shard, at: Sequence[Venue], pool: Address) -> Spot | None:
-    """Find the price in a pool now, at one of these venues; None where none follows it, or it was never given a price."""
+    """Find a pool's present price at one of these venues; None where none follows it, or it was never given a price."""
     for venue in at:
         spot = venue.spot(shard, pool)
         if spot is not None:

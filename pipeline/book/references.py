@@ -21,7 +21,7 @@ Prices = Mapping[Address, Price]
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a spot price is not to be acted at."""
+    """The reason why a spot price must not be acted at."""
 
     reason: str
     item: str
@@ -33,7 +33,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def told(self) -> str:
-        """Say it in one line."""
+        """Describe it in one line."""
         if self.apart_bps is not None:
             return f"spot is {self.apart_bps} bps from the reference by {self.item}"
         known = "" if self.until_s is None else f", before {self.until_s}"
@@ -41,7 +41,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doubt(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> Doubt | None:
-    """Hold each token's spot price against its references: the first that is not known, else the one that spot is farthest beyond.
+    """Compare each token's spot price with its references; return the first unknown reference, else the one exceeded by most.
 
     The side does not matter: whichever way spot is off, it is the worse price for us in one direction of a trade.
     """
@@ -56,7 +56,7 @@ def doubt(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> Doubt
 
 
 class ReferenceNow(msgspec.Struct, frozen=True, kw_only=True):
-    """A reference of a token's price, as it is at a block."""
+    """A reference price of a token at a block."""
 
     token: Address
     item: str
@@ -73,7 +73,7 @@ class ReferenceNow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def references_now(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> list[ReferenceNow]:
-    """List every reference of a book with its price, its age and how far spot is from it, for people to see."""
+    """List every reference of a book with price, age and distance from spot, for display."""
     return [
         _reference_now(shard, policy, token, reference, prices=prices, now_s=now_s)
         for token, reference in policy.all_references()

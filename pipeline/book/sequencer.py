@@ -14,12 +14,12 @@ from pipeline.units import Address, Seconds
 
 
 def uptime_feeds(books: Iterable[Policy]) -> frozenset[Address]:
-    """List the uptime feeds of books' chains: one, but while the file is being changed."""
+    """List the uptime feeds of the books' chains: one, except while a portfolio is being changed."""
     return frozenset(policy.chain.sequencer.feed for policy in books if policy.chain.sequencer)
 
 
 def keep_uptime(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
-    """Write what uptime feeds answered after a block, and forget what it does not tell: no log would have told it either."""
+    """Store what uptime feeds answered after a block, and forget other answers: no log would have told of a change."""
     wanted = tables.of_family(keys.SEQUENCERS, keys.policy.family, lambda: uptime_feeds(books))
     read = (
         (each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted)
@@ -30,24 +30,24 @@ def keep_uptime(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> 
 
 
 def write_uptime(tables: Tables, reads: Iterable[UptimeRead]) -> None:
-    """Write what uptime feeds answered."""
+    """Store what uptime feeds answered."""
     for each in reads:
         tables.put(keys.sequencer(each.feed), answer_in(each))
 
 
 def answer_in(read: UptimeRead) -> SequencerAnswer:
-    """Take an uptime feed's answer from a read of it."""
+    """Return an uptime feed's answer from a read of it."""
     return SequencerAnswer(round_id=read.round_id, answer=read.answer, started_at_s=read.started_at_s)
 
 
 def chain_trouble(tables: Tables, policy: Policy, now_s: Seconds) -> SequencerTrouble | None:
-    """Explain why no price of a book's chain is acted at, if so; never where its chain has no uptime feed."""
+    """Explain why prices of a book's chain must not be acted at; None: they may, as always on a chain without an uptime feed."""
     feed = policy.chain.sequencer
     return sequencer_trouble(feed, _answer(tables, feed.feed), now_s) if feed else None
 
 
 def chain_looked_at_again_s(tables: Tables, policy: Policy, now_s: Seconds) -> Seconds | None:
-    """Return the first moment at which that may be otherwise though nothing is written; None: never."""
+    """Return the first time at which that may change though nothing is written; None: never."""
     feed = policy.chain.sequencer
     return judged_otherwise_s(feed, _answer(tables, feed.feed), now_s) if feed else None
 

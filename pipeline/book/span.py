@@ -9,7 +9,7 @@ from pipeline.units import Address
 
 
 class PoolSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds on a pool, and what a book can have while it stays within them.
+    """Bounds on a pool's price, and what a book can have while the price stays within them.
 
     Within them nothing of the book's views is news but its amounts, and each of its items provides liquidity or does not, as it does now.
     """

@@ -16,7 +16,7 @@ from pipeline.venues.registry import venues_of
 
 
 def held_parts(shard: Shard, policy: Policy) -> tuple[Summed, ...]:
-    """Add up what a book has at each venue of its chain; where nothing of a venue is new, its sums are remembered.
+    """Sum up what a book has at each venue of its chain; sums of an unchanged venue are taken from the cache.
 
     Raises: ImpossibleFactError where something is not followed.
     """
@@ -29,7 +29,7 @@ def _remembered(shard: Shard, policy: Policy, place: int, items: Sequence[HeldIt
 
 
 def sum_up(items: Sequence[HeldItem]) -> Summed:
-    """Add the exposures of items up, by token and kind."""
+    """Sum the exposures of items by token and kind."""
     return Summed(
         items=items,
         by_token=_sums(items),
@@ -39,7 +39,7 @@ def sum_up(items: Sequence[HeldItem]) -> Summed:
 
 
 def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address, Price]) -> Stock:
-    """Add a book up. The value may be zero or negative; every share is 0 then."""
+    """Value a book. The value may be zero or negative; every share is 0 then."""
     sums = _merged(parts)
     net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}
@@ -65,7 +65,7 @@ def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address,
 
 
 def outside_hedge(policy: Policy, stock: Stock) -> Stock:
-    """Leave out what a book has at its hedge's venue: a re-range keeps the share of the rest, whatever is hedged of it."""
+    """Return the inventory without the hedge's venue: a re-range keeps the share of the rest, however much of it is hedged."""
     if not policy.hedge:
         return stock
     at = zip(venues_of(policy.chain), stock.parts, strict=True)
@@ -74,17 +74,17 @@ def outside_hedge(policy: Policy, stock: Stock) -> Stock:
 
 
 def totals(stock: Stock) -> dict[Address, int]:
-    """Add up what a book has of each token, also of those that its policy does not name."""
+    """Sum what a book has of each token, including tokens that its policy does not name."""
     return {token: sum(kinds.values()) for token, kinds in _merged(stock.parts).items()}
 
 
 def share_bps(stock: Stock, token: Address) -> Bps:
-    """Tell a token's share of a book's value; 0 where that is zero or negative. Rounds: down."""
+    """Return a token's share of a book's value; 0 where that is zero or negative. Rounds: down."""
     return _share_bps(stock.values_quote.get(token, 0), stock.value_quote)
 
 
 def worth(stock: Stock, item: HeldItem) -> RawAmount:
-    """Value an item of a book in its quote; what has no price counts as nothing. Rounds: down, token by token."""
+    """Value an item of a book in its quote; a token without a price counts as nothing. Rounds: down, token by token."""
     amounts: dict[Address, int] = {}
     for row in item.exposures:
         amounts[row.token] = amounts.get(row.token, 0) + row.amount

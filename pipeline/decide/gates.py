@@ -19,7 +19,7 @@ from pipeline.units import Address, Bps, RawAmount, Seconds
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """No action, by which gate and why."""
+    """A refusal: the gate, and why."""
 
     gate: Gate
     reason: str
@@ -29,7 +29,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unknown(Refused, frozen=True, kw_only=True):
-    """Nothing can be decided: what a book has or is worth is not known."""
+    """No decision is possible: what a book has or is worth is not known."""
 
     reason: UnknownReason
     item: str
@@ -46,7 +46,7 @@ _MOST_DOUBLINGS = 30
 def walk_path(
     path: BookPath, stock: Stock, policy: Policy, now_s: Seconds, *, stranded: bool = False
 ) -> BookPath:
-    """Carry what a book remembers of its past over one block.
+    """Update what a book remembers of its past by one block.
 
     `stranded`: a plan of its own has left it without any liquidity; that is as idle as being out of range.
     """
@@ -59,12 +59,12 @@ def walk_path(
 
 
 def deviation_bps(stock: Stock, policy: Policy) -> Bps:
-    """Subtract the target from the base share."""
+    """Return the base share less its target."""
     return Bps(stock.base_share_bps - policy.strategy.target_share_bps)
 
 
 def farthest(stock: Stock, policy: Policy) -> tuple[Address, Bps]:
-    """Find the token whose share is farthest from its target, and how far; of two as far the base, then the policy's order."""
+    """Find the token whose share is farthest from its target, and how far; of equals the base first, then the policy's order."""
     if not policy.assets:
         return policy.base, deviation_bps(stock, policy)
     targets = {policy.base: policy.strategy.target_share_bps}
@@ -100,7 +100,7 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
 
 
 def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Seconds | None:
-    """Return the first time, if nothing else changes, at which a book that is refused now may be judged otherwise; None: never."""
+    """Return the first time at which an unchanged book that is refused now may be decided otherwise; None: never."""
     cooldown_ends = (
         effects.last_proposed_at_s is not None and effects.last_proposed_at_s + policy.strategy.cooldown_s
     )
@@ -112,7 +112,7 @@ def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Sec
 
 
 def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
-    """Return how long a book waits after the market has refused: twice as long each time, a cooldown at most."""
+    """Return how long a book waits after a refusal by the market: twice as long each time, one cooldown at most."""
     if not effects.refusals_in_a_row:
         return Seconds(0)
     doublings = min(effects.refusals_in_a_row - 1, _MOST_DOUBLINGS)
@@ -120,7 +120,7 @@ def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
 
 
 def signer_busy_until_s(effects: BookEffects, policy: Policy) -> Seconds:
-    """Return until when nothing is proposed because the signer waits for something else of the book: the policy's time, where no block brings it."""
+    """Return until when nothing is proposed because something else of the book is pending at its signer: at most for the policy's time."""
     busy_at_s = effects.signer_busy_at_s
     if isinstance(busy_at_s, msgspec.UnsetType):
         return Seconds(0)
@@ -128,7 +128,7 @@ def signer_busy_until_s(effects: BookEffects, policy: Policy) -> Seconds:
 
 
 def base_to_buy(stock: Stock, policy: Policy) -> RawAmount:
-    """Measure the trade that would bring the share to its target at spot, without impact.
+    """Compute the base to buy (negative: to sell) for the share to reach its target at spot, without price impact.
 
     Units: raw base; negative to sell. Rounds: towards zero.
     """

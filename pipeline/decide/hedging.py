@@ -26,7 +26,7 @@ UNWIND: Trigger = "unwind"
 
 
 class ProposedTrade(msgspec.Struct, frozen=True, kw_only=True):
-    """What a proposal's plan trades in all, and borrows with it. Units: raw base."""
+    """What a proposal's plan trades in total, and borrows for it. Units: raw base."""
 
     to_buy: RawAmount
     """Negative: to sell."""
@@ -35,7 +35,7 @@ class ProposedTrade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
-    """Explain why a hedge is to be moved; None: it is as it should be, or the book has none. Raises: ImpossibleFactError."""
+    """Return why a hedge must be moved; None: it need not be, or the book has none. Raises: ImpossibleFactError."""
     if not policy.hedge:
         return None
     held = position_of(shard, policy)
@@ -51,7 +51,7 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
 
 
 def proposed_trade(shard: Shard, policy: Policy, stock: Stock, chosen: Option) -> ProposedTrade:
-    """Return what the plan of an option trades at spot, without impact. Raises: PipelineError.
+    """Return what an option's plan trades at spot, without price impact. Raises: PipelineError.
 
     `stock`: of a re-range the book without what it has at its hedge's venue.
     """
@@ -64,7 +64,7 @@ def proposed_trade(shard: Shard, policy: Policy, stock: Stock, chosen: Option) -
 
 
 def _hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
-    """Return how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed, or takes a leg back."""
+    """Return the base that a step buys (negative: sells) to reach its target; 0 where it secures a debt or takes a leg back."""
     if need_hedging(policy).left_open(shard, policy):
         return RawAmount(0)
     target = need_hedging(policy).target(shard, policy, stock)
@@ -72,12 +72,12 @@ def _hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
 
 
 def compensates_after_s(policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
-    """Compute after how long a step's phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
+    """Return how long a failing phase may keep a step open before the leg before it is taken back; None: for ever."""
     return need_hedging(policy).compensates_after_s(policy, goal, phase)
 
 
 def hedge_shown(shard: Shard, policy: Policy, stock: Stock) -> HedgeShown | msgspec.UnsetType:
-    """Return how a book's hedge stands; nothing where it has none, or its position is not known."""
+    """Return the state of a book's hedge; nothing where it has none, or its position is not known."""
     if not policy.hedge:
         return msgspec.UNSET
     try:
@@ -87,7 +87,7 @@ def hedge_shown(shard: Shard, policy: Policy, stock: Stock) -> HedgeShown | msgs
 
 
 def position_of(shard: Shard, policy: Policy) -> HedgePosition:
-    """Return what a hedged book has at its hedge's venue. Raises: ImpossibleFactError where that is not known."""
+    """Return a hedged book's position at its venue. Raises: ImpossibleFactError where it is not known."""
     venue = hedge_venue(policy)
     if venue is None:
         raise ImpossibleFactError(f"book {policy.book} is not hedged")
@@ -97,7 +97,7 @@ def position_of(shard: Shard, policy: Policy) -> HedgePosition:
 def offer_hedge(
     shard: Shard, policy: Policy, stock: Stock, effects: BookEffects, now_s: Seconds
 ) -> Option | None:
-    """Offer a step of the hedge; None where it is as it should be, or rests after the last one."""
+    """Offer a step of the hedge; None where none is needed, or the hedge rests after the last one."""
     if policy.mode == "watch":
         return None
     trigger = hedge_trigger(shard, policy, stock)
@@ -108,7 +108,7 @@ def offer_hedge(
 
 
 def with_hedge(shard: Shard, policy: Policy, moved: Stock, chosen: Option) -> Option:
-    """Let a step of the hedge go with a re-range that would leave the net exposure outside its band, whether or not the hedge rests.
+    """Add a step of the hedge to a re-range that would leave the net exposure outside its band, even while the hedge rests.
 
     `moved`: the book without what it has at the hedge's venue.
     """
@@ -118,7 +118,7 @@ def with_hedge(shard: Shard, policy: Policy, moved: Stock, chosen: Option) -> Op
 
 
 def _rests_until_s(policy: Policy, effects: BookEffects, trigger: Trigger, now_s: Seconds) -> int:
-    """Find when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to.
+    """Return when a step may be proposed again: for low health a minute after the last such proposal, whatever came of it.
 
     What ends a hedge rests for its pace at most: a longer rest is that of a step before, which it does not wait for.
     """

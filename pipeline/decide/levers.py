@@ -15,14 +15,14 @@ Lever = Literal["rerange", "hedge", "both"]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
-    """A lever that would bring the book nearer to its target."""
+    """A lever that would bring the book nearer to its target, with what it would do."""
 
     lever: Lever
     target: Target
 
 
 class Unfit(msgspec.Struct, frozen=True, kw_only=True):
-    """A lever that would not, and why."""
+    """A lever that does not apply, and why."""
 
     lever: Lever
     reason: Literal["no_lever"]
@@ -31,18 +31,18 @@ class Unfit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_hedge(judged: object) -> bool:
-    """Return whether what was judged is a step of a hedge."""
+    """Return whether a judgement is about a step of a hedge."""
     return isinstance(judged, Option) and judged.lever == "hedge"
 
 
 def goal_kind(chosen: Option) -> GoalKind:
-    """Return what a plan for an option is for."""
+    """Return the kind of goal that an option's plan has."""
     kinds: Mapping[Lever, GoalKind] = {"rerange": "rerange", "hedge": "hedge_to", "both": "rerange_hedged"}
     return kinds[chosen.lever]
 
 
 def offer_rerange(target: Target, farthest: Address, policy: Policy) -> Option | Unfit:
-    """Offer a re-range, which moves base and quote, and no other token that is farthest from its target."""
+    """Offer a re-range; it moves base and quote, so it does not apply where another token is farthest from its target."""
     if target.trigger == "share_outside_band" and farthest != policy.base:
         return Unfit(lever="rerange", reason="no_lever", item=keys.token(farthest))
     return Option(lever="rerange", target=target)
@@ -53,6 +53,6 @@ LEVERS: Mapping[Lever, Callable[[Target, Address, Policy], Option | Unfit]] = {"
 
 
 def choose(target: Target, farthest: Address, policy: Policy) -> Option | Unfit:
-    """Choose the first lever that fits; where none does, the last one says why."""
+    """Choose the first lever that applies; where none does, the last one says why."""
     offers = [offer(target, farthest, policy) for offer in LEVERS.values()]
     return next((offer for offer in offers if isinstance(offer, Option)), offers[-1])

@@ -13,7 +13,7 @@ from pipeline.units import Address, Bps, PoolId
 
 
 def is_steady(policy: Policy, path: BookPath, stock: Stock, spans: Mapping[PoolId, PoolSpan]) -> bool:
-    """Return whether neither a gate nor the path can change within spans, as long as nothing but the pools moves.
+    """Return whether neither a gate nor the path can change within spans, as long as only the pools' prices move.
 
     Nobody can tell of a book with further assets, or without a positive value: it is looked at whenever a pool of its moves.
     """
@@ -48,6 +48,6 @@ def _amounts(stock: Stock, spans: Sequence[PoolSpan]) -> dict[Address, tuple[int
 
 
 def _values(amounts: tuple[int, int], prices: Sequence[Price]) -> tuple[int, int]:
-    """Bound a value by those at the ends: it grows with the amount, and with or against the price."""
+    """Bound a value by those at the ends: it grows with the amount, and rises or falls with the price."""
     values = [price.value(amount) for price in prices for amount in amounts]
     return min(values), max(values)

@@ -24,7 +24,7 @@ _PERMILLE = 1_000
 
 
 class HedgeAim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hedge is to keep. Edges are shares of all base that the book has."""
+    """The target ratio and band of a hedge. Edges are shares of all base that the book has."""
 
     ratio_bps: Bps
     act_at_bps: Bps
@@ -32,7 +32,7 @@ class HedgeAim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Security(NamedTuple):
-    """What stands behind a short of the base. Amounts are raw."""
+    """What secures a short of the base. Amounts are raw."""
 
     own_quote: RawAmount
     """What is collateral or could become it, valued, less what the debt's sale brought into it: that may be placed elsewhere."""
@@ -44,7 +44,7 @@ class Security(NamedTuple):
 
 
 def safe_ratio_bps(auto: AutoRatio, sigma_ppm: int, behind: Security, price: Price) -> Bps:
-    """Find the largest ratio at which a liquidation within the horizon is no likelier than alpha. Rounds: down to whole percent.
+    """Find the largest ratio with a probability of liquidation within the horizon of at most alpha. Rounds: down to whole percent.
 
     Everything that may become collateral counts as such, for it is supplied before a liquidation comes. Nothing is traded until then.
     """
@@ -62,7 +62,7 @@ def safe_ratio_bps(auto: AutoRatio, sigma_ppm: int, behind: Security, price: Pri
 
 
 class Bending(NamedTuple):
-    """How a book's delta bends, and what the band's law sets against that. Units: whole tokens."""
+    """A book's delta and gamma, and the costs that the law of the band weighs against them. Units: whole tokens."""
 
     price: float
     gamma: float
@@ -74,7 +74,7 @@ class Bending(NamedTuple):
 
 
 def law_band_bps(law: LawBand, book: Bending, fee_pips: int) -> tuple[Bps, Bps]:
-    """Derive where to act and how far to trade back, as shares of all base. Rounds: down; half a percent at least, and back below it.
+    """Compute by the law where to act and how far to trade back, as shares of all base. Rounds: down; act at 0.5 % at least, and back below it.
 
     A book that is worth nothing, or has no base, has the least band.
     """

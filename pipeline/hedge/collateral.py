@@ -15,7 +15,7 @@ _SMALLEST_STEP = 1e-6
 def largest_debt(
     collateral: float, threshold: float, loan_to_value: float, floor: float, gap: float
 ) -> float:
-    """Return the largest debt, at today's price, whose health stays at the floor after the debt's price has jumped by a gap.
+    """Return the largest debt, at today's price, whose health stays at the floor after the debt's price has jumped by the gap.
 
     What a lender grants at once, the collateral's loan-to-value, bounds it too.
     """
@@ -30,19 +30,19 @@ def collateral_per_value(
 
 
 def earning_share(collateral: float) -> float:
-    """Return which share of all capital earns fees, where each unit of it needs this much collateral beside it."""
+    """Return the share of all capital that earns fees, where each unit of it needs this much collateral beside it."""
     return 1 / (1 + collateral)
 
 
 def repay_from_outside(collateral: float, debt: float, threshold: float, health: float) -> float:
-    """Return how much of a debt to repay, with what is not collateral, to reach a health factor; 0 where it is reached."""
+    """Return how much of a debt to repay from outside the collateral to reach a health factor; 0 where it is reached."""
     return max(debt - collateral * threshold / health, 0.0)
 
 
 def sell_collateral(
     collateral: float, debt: float, threshold: float, health: float, swap_cost: float
 ) -> float:
-    """Return how much collateral to sell, and repay with what that brings, to reach a health factor; 0 where it is reached.
+    """Return how much collateral to sell for repayment to reach a health factor; 0 where it is reached.
 
     `swap_cost` is a share of what is sold. Raises: HedgeError where all of it would not do.
     """

@@ -19,7 +19,7 @@ _GRID = 10**10
 
 
 class DebtPosition(NamedTuple):
-    """What secures a debt, and the debt. Units: whole base and quote; collateral weighted by its liquidation threshold."""
+    """A debt and its collateral. Units: whole base and quote; collateral is weighted by its liquidation threshold."""
 
     base_collateral: float
     quote_collateral: float
@@ -27,12 +27,12 @@ class DebtPosition(NamedTuple):
     quote_debt: float
 
     def health(self, price: float) -> float:
-        """Divide what the collateral counts for by the debt's value at a price; infinity without debt."""
+        """Divide the weighted collateral by the debt's value at a price; infinity without debt."""
         debt = self.base_debt * price + self.quote_debt
         return (self.base_collateral * price + self.quote_collateral) / debt if debt else math.inf
 
     def liquidation_price(self) -> float | None:
-        """Find the price at which the health factor is 1; None where no price leads there.
+        """Return the price at which the health factor is 1; None where there is none.
 
         Above it the position is liquidated where it owes base, and below it where its collateral is base.
         """
@@ -42,7 +42,7 @@ class DebtPosition(NamedTuple):
 
 
 class Horizon(NamedTuple):
-    """How a price is expected to move, and how long it is watched: without drift, with a constant volatility.
+    """A time horizon and the price's constant volatility over it, without drift.
 
     Units: volatility per square root of the unit of both times. `between_looks`: from one look at the price to the next, such as a block; 0 always.
     """
@@ -52,7 +52,7 @@ class Horizon(NamedTuple):
     between_looks: float = 0.0
 
     def passage(self, log_distance: float) -> float:
-        """Return how likely the price is to move by a log distance, up or down: the law of first passage.
+        """Return the probability that the price moves by a log distance, up or down: the law of first passage.
 
         Such a price's logarithm drifts down by half the variance. Who looks now and then only sees the mean overshoot of a random walk more
         (Broadie, Glasserman, Kou 1997).
@@ -71,7 +71,7 @@ class Horizon(NamedTuple):
 
 
 def probability_of_liquidation(position: DebtPosition, price: float, horizon: Horizon) -> float:
-    """Return how likely the health factor is to fall below 1 within a time.
+    """Return the probability that the health factor falls below 1 within a time.
 
     Raises: HedgeError where the price is not positive and finite, or there is no law for the horizon.
     """
@@ -86,7 +86,7 @@ def probability_of_liquidation(position: DebtPosition, price: float, horizon: Ho
 def largest_ratio_bps(
     position_at: Callable[[int], DebtPosition], likely_bps: int, price: float, horizon: Horizon
 ) -> int:
-    """Find the largest hedge ratio whose liquidation within a time is no likelier than allowed. Units: bps, of the base exposure and of 1.
+    """Find the largest hedge ratio whose probability of liquidation within a time is allowed. Units: bps, of the base exposure and of 1.
 
     `position_at` tells the position at a ratio; the likelihood must not fall with it. Rounds: down to a whole bps. 0 where none is safe enough.
     """

@@ -28,7 +28,7 @@ class NoTradeBand(NamedTuple):
 def no_trade_band(
     price: float, gamma: float, risk_aversion: float, fixed_cost: float, proportional_cost: float
 ) -> NoTradeBand:
-    """Derive the cheapest band for a delta that bends by gamma.
+    """Compute the band of least cost for a delta with a given gamma.
 
     Units: price in quote per base; gamma in base per unit of price, of either sign; risk aversion per quote (relative risk aversion divided by
     the book's value); fixed cost in quote per trade; proportional cost as a share of what is traded.
@@ -51,7 +51,7 @@ def no_trade_band(
 
 
 def cost_rate(band: NoTradeBand, price: float, risk_aversion: float, volatility: float) -> float:
-    """Return what a hedge in the cheapest band costs, in risk and in trading. Units: quote per the time of the volatility."""
+    """Return the cost rate of a hedge in the band of least cost, risk and trading together. Units: quote per time unit of the volatility."""
     inner, outer = band
     return risk_aversion * (volatility * price) ** 2 * (inner**2 + inner * outer + outer**2) / 6
 

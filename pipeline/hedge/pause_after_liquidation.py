@@ -11,7 +11,7 @@ _BY = "evenkeel"
 
 
 def pause_liquidated(shard: Shard, policy: Policy, event: BlockSeen, transaction_hash: Hash) -> None:
-    """Pause a book if it is live, unless an operator has done so already: theirs says more.
+    """Pause a live book after a liquidation, unless an operator has paused it: theirs says more.
 
     The pause stays where the block goes away: what an operator has to look at is not taken back by a node.
     """

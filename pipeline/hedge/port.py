@@ -86,7 +86,7 @@ class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HedgeCarry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a position pays and earns per year, at the rates of now and without compounding; below 0 the other way round."""
+    """What a position pays and earns per year, at present rates and without compounding; negative the other way round."""
 
     pays_base: int
     """Raw base by which the position grows. Rounds: up."""
@@ -95,7 +95,7 @@ class HedgeCarry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HedgeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a position is to change by, signed."""
+    """A signed change of a position."""
 
     size: int = 0
     collateral: int = 0
@@ -112,7 +112,7 @@ class HedgeDraft(Draft, frozen=True, kw_only=True):
 
 
 class Misfit(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a venue would not take a change."""
+    """Why a venue would refuse a change."""
 
     reason: GuardReason
     detail: str
@@ -132,7 +132,7 @@ def whole_steps(amount: int, step: int) -> RawAmount:
 
 # ------------------------------------------------------------------ the port
 class HedgeVenue(Protocol):
-    """A deployment at which a book's base is hedged. All methods raise PipelineError where something cannot be told."""
+    """A deployment at which a book's base is hedged. All methods raise PipelineError where something is not known."""
 
     step: int
     """In which sizes are counted, raw base."""
@@ -143,19 +143,19 @@ class HedgeVenue(Protocol):
     gas_limits: Mapping[Step, int]
 
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
-        """List which token a plan may have to let whom take, beside those of the trades."""
+        """List the allowances, token and spender, that a plan may need, beside those of the trades."""
 
     def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
-        """List the phases of a move in order, each by a name of `HedgePhase`; the last resets. That alone where the venue has no such move."""
+        """List the phases of a move in order, each by a name of `HedgePhase`; the last one resets, and is the only one where the venue lacks the move."""
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
-        """Return what a book has; its last order as `order_as_said` gives it, where the venue takes orders."""
+        """Return a book's position, its last order as `order_as_said` gives it, where the venue takes orders."""
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
         """Return what the position pays and earns per year."""
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
-        """Return which share of what secures a position counts against its liquidation."""
+        """Return which share of the collateral counts against liquidation."""
 
     def health_after(
         self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0
@@ -163,7 +163,7 @@ class HedgeVenue(Protocol):
         """Compute the health factor after a change and a rise of the base's price. Units: bps of 1. Rounds: down. None: no position."""
 
     def unfit(self, shard: Shard, policy: Policy, change: HedgeChange) -> Misfit | None:
-        """Explain why the venue would not take a change now; None: as far as is known it would."""
+        """Explain why the venue would refuse a change now; None: as far as is known it would not."""
 
     def base_price(self, shard: Shard, policy: Policy) -> Price | None:
         """Return the venue's own price of the base, by which it liquidates, in raw collateral; None where it has none."""
@@ -172,7 +172,7 @@ class HedgeVenue(Protocol):
         """Return how old the older one of the venue's prices of base and collateral is; None where neither source says."""
 
     def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
-        """Return what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told.
+        """Return the cost per year of a size after a change, as a share of its value. Rounds: up. None where it is not known.
 
         Below 0 it earns: a future's short does where longs pay.
         """
@@ -180,10 +180,10 @@ class HedgeVenue(Protocol):
     def draft(
         self, shard: Shard, policy: Policy, phase: Phase, amount: RawAmount, *, everything: bool
     ) -> tuple[Draft, ...]:
-        """Make the transactions, each a HedgeDraft or an approval, of a phase of the venue's own; `everything`: whatever is there when it is mined."""
+        """Draft the transactions, each a HedgeDraft or an approval, of one of the venue's own phases; `everything`: whatever is there when it is mined."""
 
     def with_interest(self, size: RawAmount) -> RawAmount:
-        """Return the most that a position of this size may take to be closed by the time that this is mined."""
+        """Return the most that a position of this size may need to be closed when the transaction is mined."""
 
     def not_allowed(self, policy: Policy, made: Draft) -> str | None:
-        """Read a transaction's bytes back, and tell what in them is not for this book; None: nothing."""
+        """Decode a transaction, and describe what in it this book must not do; None: nothing."""

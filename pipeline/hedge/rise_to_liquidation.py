@@ -14,7 +14,7 @@ MOST_BPS = 1_000_000
 def rise_to_liquidation_bps(
     venue: HedgeVenue, shard: Shard, policy: Policy, *, more_collateral: int = 0
 ) -> int | None:
-    """Find the smallest rise at which health is below 1, with so much more collateral. Units: bps of the price, whole ones.
+    """Find the smallest rise of the price at which health is below 1, with some collateral added. Units: whole bps of the price.
 
     None where there is no position, or no rise up to `MOST_BPS` leads there. Raises: PipelineError where the position is not known.
     """

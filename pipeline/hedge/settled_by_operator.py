@@ -20,7 +20,7 @@ from pipeline.units import RawAmount
 
 
 def order_as_said(tables: Tables, policy: Policy, order: Order | None, size: RawAmount) -> Order | None:
-    """Return a position's last order, ended where an operator has said so of this very order and neither chain nor size says otherwise.
+    """Return a position's last order, ended where an operator has said so of this order and neither chain nor size contradicts it.
 
     Each venue that takes orders asks this for what its position tells. A reorg takes no operator's word back; whether the word counts is
     asked of the chain as it is.
@@ -35,7 +35,7 @@ def order_as_said(tables: Tables, policy: Policy, order: Order | None, size: Raw
 
 
 def contradiction(order: Order, size: RawAmount, outcome: SaidOutcome) -> str | None:
-    """Describe how a position's size shows that an order did not end so; None where it does not, or the size before it was not seen.
+    """Describe how a position's size contradicts an order's stated end; None where it does not, or the earlier size was not seen.
 
     A size that is neither the one nor the other, as after a liquidation, shows nothing.
     """
@@ -49,7 +49,7 @@ def contradiction(order: Order, size: RawAmount, outcome: SaidOutcome) -> str | 
 
 
 def why_not_said(order: Order | None, number: str, size: RawAmount, outcome: SaidOutcome) -> str | None:
-    """Explain why nobody can say that an order has ended so; None: an operator can."""
+    """Explain why nobody can state that an order has ended so; None: an operator can."""
     if order is None or order.number != number:
         last = "there was none" if order is None else f"it is {order.number}"
         return f"order {number} is not the position's last one: {last}"

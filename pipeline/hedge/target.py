@@ -19,19 +19,19 @@ class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hedged_base(hedge: Hedge, long: int) -> RawAmount:
-    """Compute the base that a ratio applies to: all of it but what is to stay unhedged. Rounds: down."""
+    """Compute the base that a ratio applies to: all of it except what is to stay unhedged. Rounds: down."""
     kept = hedge.kept_base + long * hedge.kept_share_bps // WHOLE_BPS
     return RawAmount(max(long - kept, 0))
 
 
 def centre_of(hedge: Hedge, long: int, ratio_bps: Bps | None = None) -> int:
-    """Compute the net exposure that is wanted of an amount of base, at the policy's own ratio unless another is given. Rounds: the hedge down."""
+    """Compute the wanted net exposure of an amount of base, at the policy's ratio unless another is given. Rounds: the hedge down."""
     wanted = hedged_base(hedge, long) * (hedge.ratio_bps if ratio_bps is None else ratio_bps) // WHOLE_BPS
     return long - (wanted if hedge.largest_debt is None else min(wanted, hedge.largest_debt))
 
 
 def target_of(hedge: Hedge, aim: HedgeAim, net: int, held: HedgePosition) -> HedgeTarget | None:
-    """Find where the net exposure is to go that has left its band; None where it is within, or there is nothing to take back.
+    """Return the net exposure to move to after it has left its band; None where it is within, or there is nothing to take back.
 
     `net` is all base less what is owed. Rounds: both edges down.
     """

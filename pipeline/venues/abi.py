@@ -28,18 +28,18 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
 
     def encode(self, *arguments: Any) -> bytes:
-        """Write calldata. Raises: CalldataError naming the function."""
+        """Encode calldata. Raises: CalldataError naming the function."""
         try:
             return self.selector + encode(self.inputs, arguments)
         except EncodingError as error:
             raise CalldataError(f"{self.name}: {error}") from None
 
     def calldata(self, *arguments: Any) -> str:
-        """Write calldata as 0x-hex. Raises: CalldataError naming the function."""
+        """Encode calldata as 0x-hex. Raises: CalldataError naming the function."""
         return "0x" + self.encode(*arguments).hex()
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
-        """Read the arguments of calldata; addresses are lower-case hex. Raises: CalldataError.
+        """Decode the arguments of calldata; addresses are lower-case hex. Raises: CalldataError.
 
         Only what `encode` would write is taken, to the byte.
         """
@@ -54,7 +54,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
         return arguments
 
     def answer(self, returned: bytes) -> tuple[Any, ...]:
-        """Read what the function returned; addresses are lower-case hex. Raises: UnreadableError."""
+        """Decode what the function returned; addresses are lower-case hex. Raises: UnreadableError."""
         try:
             values: tuple[Any, ...] = decode(self.outputs, returned)
         except (DecodingError, OverflowError, ValueError):
@@ -67,7 +67,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def function(contract: str, name: str, *, arguments: str = "") -> Function:
-    """Look a function up, e.g. `function("tokens/ERC20", "approve")`.
+    """Return a function by its name, e.g. `function("tokens/ERC20", "approve")`.
 
     Of several with one name, the one with these argument types, as in "uint256,bytes[]".
 
@@ -87,7 +87,7 @@ def function(contract: str, name: str, *, arguments: str = "") -> Function:
 
 
 def declared(signature: str, *outputs: str) -> Function:
-    """Make a function of which no interface is here, e.g. `declared("getL1Fee(bytes)", "uint256")`; it takes no tuple."""
+    """Make a function whose interface is not among ours, e.g. `declared("getL1Fee(bytes)", "uint256")`; it takes no tuple."""
     name, _, inputs = signature.removesuffix(")").partition("(")
     return _function(name, tuple(inputs.split(",")) if inputs else (), outputs)
 
@@ -106,13 +106,13 @@ def event_topic(contract: str, name: str) -> str:
 
 
 def encode_constructor(abi: Abi, *arguments: Any) -> bytes:
-    """Write what follows the creation code when a contract is deployed."""
+    """Encode the arguments that follow the creation code when a contract is deployed."""
     taken: Sequence[Any] = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), ())
     return encode(types_of(taken), arguments)
 
 
 def encode_call(abi: Abi, name: str, *arguments: Any) -> bytes:
-    """Write calldata for a function of an interface that is not among ours, e.g. of a contract to set up. Raises: CalldataError."""
+    """Encode calldata for a function of an interface that is not among ours, e.g. of a contract to set up. Raises: CalldataError."""
     for entry in abi:
         if entry["type"] == "function" and entry["name"] == name and len(entry["inputs"]) == len(arguments):
             return _function(name, types_of(entry["inputs"]), ()).encode(*arguments)

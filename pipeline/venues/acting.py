@@ -21,49 +21,49 @@ from pipeline.units import Address, Pips, RawAmount, Seconds, Wei
 
 
 class VenueTrades(Protocol):
-    """How base and quote are traded at a venue where nothing else moves."""
+    """Trades base and quote at a venue without changing anything else there."""
 
     gas_limit: int
     """Of one trade."""
 
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
-        """List who may have to be let take of base and quote for it."""
+        """List the spenders that may need an allowance for base or quote."""
 
     def fee_pips(self, shard: Shard, policy: Policy) -> Pips:
-        """Return which part of what is paid the venue takes. Units: millionths."""
+        """Return the venue's fee on what is paid. Units: millionths."""
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> Trade:
-        """Simulate a trade that sells an amount of base, or buys it where it is below zero, as far as prices allow.
+        """Simulate a trade that sells an amount of base (negative: buys it), as far as prices allow.
 
         Raises: SwapLimitedError where they allow nothing.
         """
 
     def trade_for(self, shard: Shard, policy: Policy, market: Market, less_base: int) -> Trade:
-        """Simulate a trade after which the book has a given amount less base, or more: its own ranges take part in it."""
+        """Simulate a trade after which the book has an amount less base (negative: more), its own ranges' part in it included."""
 
     def draft(
         self, shard: Shard, policy: Policy, market: Market, trade: Trade, *, step: Step
     ) -> tuple[Draft, ...]:
-        """Make a trade's transactions: a sale of an exact input, a purchase of an exact output."""
+        """Draft a trade's transactions: a sale of an exact input, a purchase of an exact output."""
 
 
 class VenueFreeing(Protocol):
-    """How a part of what a book has placed at a venue is taken out and stays in the wallet."""
+    """Withdraws a part of what a book has placed at a venue into the wallet."""
 
     usual_gas: int
     """What one transaction usually uses."""
 
     def freed(self, shard: Shard, policy: Policy, hundredths: int) -> Freed:
-        """Return what so many hundredths of what is placed pay, and all fees with them. Rounds: down."""
+        """Return what some hundredths of what is placed pay, with all fees. Rounds: down."""
 
     def draft(
         self, shard: Shard, policy: Policy, market: Market, hundredths: int, *, step: Step
     ) -> tuple[Draft, ...]:
-        """Make the transactions that take so many hundredths out."""
+        """Draft the transactions that withdraw some hundredths."""
 
 
 class VenueActions(Protocol):
-    """How books act at a venue: which is that of a book's reference pool."""
+    """How books act at a venue, that of a book's reference pool."""
 
     guards: VenueGuards
     """Reasons not to act that only this venue can tell."""
@@ -87,47 +87,47 @@ class VenueActions(Protocol):
     """Of the largest transaction that cannot be split: a signer that allows less lets no plan come to its end."""
 
     def spenders(self, policy: Policy) -> tuple[Address, ...]:
-        """List whom a plan may have to let take of base and quote: what is allowed them is read at every block."""
+        """List the spenders of base and quote that a plan may need: their allowances are read at every block."""
 
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
-        """List which token a plan may have to let whom take."""
+        """List the allowances, token and spender, that a plan may need."""
 
     # ---------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Return whether a plan for a goal takes risk away that does not wait: no limit on costs or on how often holds it back."""
+        """Return whether a goal's plan reduces a risk that cannot wait: no limit on costs or frequency applies."""
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
-        """List the phases that a plan for a goal has: those of all plans, or of this kind of goal."""
+        """List the phases of a goal's plan: those of all plans, or of this kind of goal."""
 
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
-        """Choose what brings a book to its target at the price as it is."""
+        """Choose the goal that brings a book to its target at the present price."""
 
     def foresee(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
     ) -> tuple[Goal, Foreseen]:
-        """Run a whole plan in thought; the goal comes back as the largest step towards it where it cannot be had at once."""
+        """Compute a whole plan; where the goal cannot be reached at once, the largest step towards it is returned as the goal."""
 
     def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
-        """Name what a plan that has moved nothing yet is to move, and what is not there, as after a reorg; None: all is there."""
+        """Name what an unstarted plan is to move and is not there, e.g. after a reorg; None: everything is there."""
 
     # ---------------------------------------------------------------- one phase
     def read_market(
         self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase
     ) -> Market:
-        """Describe the market for a phase; one that only takes permissions back needs no price."""
+        """Describe the market for a phase; one that only revokes allowances needs no price."""
 
     def widened(self, shard: Shard, policy: Policy, market: Market, cost_bps: int) -> Market:
-        """Let prices be further from the reference by what waiting has cost, in bps of what the plan moves."""
+        """Allow prices further from the reference by what waiting has cost, in bps of what the plan moves."""
 
     def reconsider(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> Course:
-        """Judge how a plan goes on from a phase that is due, on the book as it is. Raises: SwapLimitedError too."""
+        """Decide how a plan continues from the phase that is due, on the present book. Raises: SwapLimitedError too."""
 
     def draft(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> tuple[Draft, ...]:
-        """Make a phase's transactions from the state as it is; none where there is nothing to do."""
+        """Draft a phase's transactions from the present state; none where there is nothing to do."""
 
     def draft_behind(
         self,
@@ -142,17 +142,17 @@ class VenueActions(Protocol):
         """Make the phase that goes out behind earlier ones' transactions, each with that phase; none where it would do harm without them."""
 
     def trade_cost(self, question: Question) -> TradeCost:
-        """Return what the trades of the whole plan cost, where one is foreseen, else those of the drafts."""
+        """Return the trading cost of the whole plan, where its result is given, else of the drafts."""
 
     # ---------------------------------------------------------------- what waiting misses, what a plan has cost
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
-        """Take the fees that the venue has ever paid for a unit of what earns them."""
+        """Return the fees that the venue has ever paid per unit of what earns them."""
 
     def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
         """Value what the tokens in the wallet would have earned for a goal since then. Units: raw quote, at spot."""
 
     def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
-        """Take the fees ever paid, and how much that earns the tokens in the wallet would be for a goal."""
+        """Return the fees ever paid, and how many units that earn them the wallet's tokens would be for a goal."""
 
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
@@ -163,11 +163,11 @@ class VenueActions(Protocol):
         """Return the reference price of base in raw quote, spot where there is none; None where there is no price at all."""
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
-        """Return what a trade took (positive) and gave (negative) of which token."""
+        """Return which tokens a trade paid (positive) and received (negative), and how much."""
 
 
 class MissesNoFees:
-    """That part of `VenueActions` where tokens in the wallet would have earned nothing at the venue."""
+    """The part of `VenueActions` for venues at which tokens in the wallet would have earned nothing."""
 
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
         """Return nothing."""
@@ -175,7 +175,7 @@ class MissesNoFees:
         return {}
 
     def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
-        """Report that none are missed."""
+        """Return nothing: no fees are missed."""
         del shard, policy, goal, since, stock
         return RawAmount(0)
 
@@ -187,6 +187,6 @@ class MissesNoFees:
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Report that none would have been earned."""
+        """Return nothing: no fees would have been earned."""
         del shard, policy, outside
         return ()

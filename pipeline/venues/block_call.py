@@ -6,7 +6,7 @@ from pipeline.units import Address
 
 
 class BlockCall(msgspec.Struct, frozen=True):
-    """A question to a contract that is answered in one word, after every block."""
+    """A call to a contract after every block, answered in one word."""
 
     to: Address
     data: str

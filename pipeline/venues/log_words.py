@@ -16,7 +16,7 @@ FactT = TypeVar("FactT", bound=Fact)
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What the log of one event looks like, and how its words become a fact."""
+    """The form of one event's log, and how its words become a fact."""
 
     event: str
     topics: int
@@ -27,7 +27,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 def decode(log: RawLog, shape: Shape) -> Fact:
-    """Read a log of known shape. Raises: MalformedLogError naming event, log and transaction."""
+    """Decode a log of known form. Raises: MalformedLogError naming event, log and transaction."""
     try:
         return shape.build(log, _words_of(log, shape))
     except OutOfRangeError as error:
@@ -37,7 +37,7 @@ def decode(log: RawLog, shape: Shape) -> Fact:
 
 
 def shape_of(log: RawLog, shapes: Mapping[str, Shape]) -> Shape | None:
-    """Look up a log's shape by its first topic. None: unknown, or a log without topics."""
+    """Return a log's form by its first topic; None: unknown, or a log without topics."""
     return shapes.get(log.topics[0]) if log.topics else None
 
 

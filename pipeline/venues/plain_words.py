@@ -25,7 +25,7 @@ _TOPICS_REMEMBERED = 1 << 12
 
 
 class PlainShape(msgspec.Struct, frozen=True):
-    """What the log of one event looks like."""
+    """The form of one event's log."""
 
     topics: int
     """Including the event's own."""
@@ -51,7 +51,7 @@ def plain_shape(
 
 
 def read_plainly(log: RawLog, shapes: Mapping[str, PlainShape]) -> Fact | None:
-    """Read a log whose every word is within its type; None for any other, and where the event is not among these."""
+    """Decode a log whose every word is within its type; None for any other, and for events that are not among these."""
     topics, data = log.topics, log.data
     shape = shapes.get(topics[0]) if topics else None
     if shape is None or len(topics) != shape.topics or len(data) != shape.characters or data[:2] != "0x":

@@ -31,10 +31,10 @@ from pipeline.venues.due_read import DueRead
 
 
 class Items(Protocol):
-    """Which items fail within one block, and which are in quarantine since an earlier one."""
+    """The items that fail within one block, and those in quarantine since an earlier one."""
 
     def is_closed(self, item: str) -> bool:
-        """Return whether an item is not to be carried on."""
+        """Return whether an item must not be updated."""
 
     def failed(self, item: str) -> bool:
         """Return whether an item fails within this block."""
@@ -47,7 +47,7 @@ class Items(Protocol):
 
 
 class VenueBlock(Protocol):
-    """A venue within one block: its logs move working copies, and what has not failed is written at the end."""
+    """One venue within one block: its logs change working copies, and what has not failed is written at the end."""
 
     swaps: list[tuple[RawLog, Fact]]
     """Trades of followed pools, in log order."""
@@ -56,26 +56,26 @@ class VenueBlock(Protocol):
         """Return whether a log comes from a contract of this venue."""
 
     def decode(self, log: RawLog) -> Fact | None:
-        """Decode one log of this venue; None where it says nothing that is followed. Raises: MalformedLogError."""
+        """Decode one log of this venue; None where it is about nothing that is followed. Raises: MalformedLogError."""
 
     def item_of(self, log: RawLog) -> str:
         """Name the item that fails where a log cannot be applied."""
 
     def apply(self, log: RawLog, fact: Fact) -> None:
-        """Move working copies by one fact. Raises: PipelineError."""
+        """Apply one fact to working copies. Raises: PipelineError."""
 
     def spread_failures(self) -> None:
         """Fail what depends on a failed item; called once, before anything is written."""
 
     def write(self, event: BlockSeen) -> None:
-        """Write every item that has not failed, and what the block's reads tell."""
+        """Write every item that has not failed, and what the block's reads say."""
 
 
 LogFilter = Callable[[RawLog], bool]
 
 
 class LogWords(NamedTuple):
-    """What a log that concerns a shard must hold: one of these addresses emitted it, and one of these words is among its topics."""
+    """What a log that concerns a shard contains: one of these addresses emitted it, or one of these words is among its topics."""
 
     addresses: frozenset[Address]
     topics: frozenset[str] | None = None
@@ -83,20 +83,20 @@ class LogWords(NamedTuple):
 
 
 class LogInterest(Protocol):
-    """Which logs of a block concern a shard's items at a venue; made from the tables before the block."""
+    """Decides which logs of a block concern a shard's items at a venue; built from the tables before the block."""
 
     def words(self) -> Sequence[LogWords]:
-        """List what logs must hold to concern the shard, alternatives: a log that fits none of them does not, in any block."""
+        """List what logs that concern the shard contain, as alternatives: a log that fits none of them never does."""
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
-        """Make the filter for one block's logs: what arrives within the block is followed from its first log on."""
+        """Make the filter for one block's logs: an item that arrives within the block is followed from its first log on."""
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
         """Return whether items may come or go with these logs, so that the next block waits for reads."""
 
 
 class Departed(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an item of a book went within a block."""
+    """Where an item went that left a book within a block."""
 
     to: Address | None
     """Who has it now; None: it was burned, or nobody of the shard's knows it any more."""
@@ -105,7 +105,7 @@ class Departed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueViews(Protocol):
-    """What a shard publishes of a venue: its pools, trades in them, and the books' items."""
+    """Builds what a shard publishes of a venue: pools, trades in them, and the books' items."""
 
     def published_pools(self, shard: Shard) -> Mapping[str, Entry | None]:
         """Collect the pools that this shard publishes, by item, with what is published of each; None before it was read."""
@@ -116,13 +116,13 @@ class VenueViews(Protocol):
         """Return the block's trades in published pools."""
 
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
-        """Measure the items of a book that are published: those of `held_items` that are not empty.
+        """Value the items of a book that are published: those of `held_items` that are not empty.
 
         Those that cannot be measured are left out.
         """
 
     def touched_items(self, shard: Shard, policy: Policy) -> Mapping[str, HeldItem | None]:
-        """Measure, of `shown_items`, at least those that are not as they were when this was last asked; None: it is not shown.
+        """Value, of `shown_items`, at least those that have changed since the last call; None: no longer shown.
 
         At first it is all of them.
         """
@@ -134,10 +134,10 @@ class VenueViews(Protocol):
         """Return one item of a book."""
 
     def face(self, held: HeldItem) -> tuple[object, ...]:
-        """List what of an item is published as soon as it changes; the rest follows from the views of pools."""
+        """List the fields of an item whose change is published at once; the rest follows from the views of pools."""
 
     def may_depart(self, event: BlockSeen) -> bool:
-        """Return whether items of a book may go to somebody else with a block."""
+        """Return whether items may leave a book in a block."""
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
         """Find where an item went that a book had before a block; None where the book still has it."""
@@ -161,7 +161,7 @@ class Venue(Protocol):
 
     @property
     def views(self) -> VenueViews | None:
-        """What is published of it; None where that is nothing but sums of a book."""
+        """Builds its views; None where only sums of books are published."""
 
     # ---------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -174,13 +174,13 @@ class Venue(Protocol):
         """
 
     def is_due(self, tables: Tables, item: str) -> bool:
-        """Return whether an item is among the due reads of any book: at every read, so without collecting them."""
+        """Return whether an item is among the due reads of any book, without collecting them all."""
 
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
         """List the items of a book that are compared with the chain periodically."""
 
     def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
-        """Note what a block's logs change of the routes: items that come, go or change hands."""
+        """Record how a block's logs change the routes: items that come, go or change hands."""
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
         """Record the routes of further items that a read reveals, and return the route of its own item as read."""
@@ -189,7 +189,7 @@ class Venue(Protocol):
         """Name the item that an entry belongs to; None where it belongs to no item of this venue."""
 
     def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
-        """Name the books that a write to an entry of an item, or to its route, may concern, those of the value before it too.
+        """Name the books that a write to an entry of an item, or to its route, may concern, by its old and new values.
 
         None: the books that name the item, or where none does, any.
         """
@@ -198,7 +198,7 @@ class Venue(Protocol):
         """List keys of entries that no policy needs any more."""
 
     def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        """List items that a book's owner has and the book does without, for somebody else sent them."""
+        """List items that a book's owner has and the book leaves out, because somebody else sent them."""
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
         """Return each item that somebody else sent to a book's owner with this block."""
@@ -208,62 +208,62 @@ class Venue(Protocol):
         """Collect what the shard's books follow now."""
 
     def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
-        """List what must be asked of contracts after every block, for no log tells it."""
+        """List the calls to contracts after every block, for values that no log tells."""
 
     def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
-        """Keep what contracts answered to the calls of a block; a block that is followed is kept by `VenueBlock.write`."""
+        """Store the answers to a block's calls outside of a followed block, where `VenueBlock.write` stores them."""
 
     def writes_time(self, tables: Tables) -> bool:
-        """Return whether each block is written, for its time or its number, even one without logs whose reads are those of the block before."""
+        """Return whether every block is written, for its time or number, even one without logs whose reads are unchanged."""
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> VenueBlock:
-        """Open a block's working copies."""
+        """Start a block's working copies."""
 
     def reads(self) -> tuple[type[Observed], ...]:
-        """List the messages that tell this venue's items as read from the chain."""
+        """List the messages that carry reads of this venue's items."""
 
     def write_read(self, shard: Shard, event: Observed) -> None:
-        """Take a read as the truth of its item."""
+        """Write a read as the truth about its item."""
 
     def differences(self, shard: Shard, event: Observed) -> list[str]:
-        """List where a read is not what the shard holds, each as `name: ours, the chain's`."""
+        """List where a read differs from the shard's state, each as `name: ours, the chain's`."""
 
     def pool_item(self, pool: PoolId) -> str:
-        """Name the item that a pool of this venue is."""
+        """Return the item of a pool of this venue."""
 
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Return whether a pool of this venue was read."""
 
     # ---------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
-        """List the items without which a book is not decided on, while they are in quarantine."""
+        """List the items whose quarantine keeps a book from being decided on."""
 
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
-        """List the items of a book that each block should tell, and the last one did not."""
+        """List the items of a book that each block should report, and the last one did not."""
 
     def watched(self, policy: Policy) -> Iterator[str]:
-        """List what the items of a book, and whether they are known, follow from: keys, or what `Tables.group` lists them under."""
+        """List what the items of a book follow from, and whether they are known: keys, or groups of `Tables.group`."""
 
     def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
-        """Bound those of a book's pools that may move without the book being looked at; of the others each write counts.
+        """Bound those of a book's pools that may move without the book being judged; of the others each write counts.
 
         The more halvings, the narrower. Raises: ImpossibleFactError where something is not followed.
         """
 
     def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Return what spans are bounded by, of the pools among these keys, as it is now."""
+        """Return the present measures, which spans bound, of the pools among these keys."""
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
-        """Measure what a book has at this venue: the same object as before where nothing of it is new.
+        """Value what a book has at this venue; the same object as before where nothing has changed.
 
         Raises: ImpossibleFactError where something is not followed.
         """
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Return the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""
+        """Return the present price in a pool; None where this venue does not follow the pool, or it was never given a price."""
 
     def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        """Return what does not change of a pool; None where it was not read at this venue."""
+        """Return the constant fields of a pool; None where it was not read at this venue."""
 
 
 class VenueForms(NamedTuple):

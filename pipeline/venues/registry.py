@@ -37,10 +37,10 @@ _EVERY_WALLET = VenueSpec(name="wallet", kind="wallet", contracts=())
 
 
 class OfKinds(Generic[T]):
-    """Something that follows from the kinds that there are; made again only where one was added."""
+    """A value that follows from the registered kinds; computed again only after one was added."""
 
     def __init__(self, make: Callable[[Sequence[VenueKind]], T]) -> None:
-        """Make it at the first call."""
+        """Prepare; the first call computes it."""
         self._make = make
         self._known: tuple[VenueKind, ...] | None = None
 
@@ -80,7 +80,7 @@ all_forms = OfKinds(_together)
 
 @lru_cache(maxsize=16)
 def venues_of(chain: ChainProfile) -> tuple[Venue, ...]:
-    """List the venues of a chain; the wallets come last, for they take the logs of every other contract.
+    """List the venues of a chain; the wallets come last, since they take the logs of every other contract.
 
     Raises: ImpossibleFactError where a kind is not known, or a venue lacks a contract.
     """
@@ -93,7 +93,7 @@ def venues(tables: Tables) -> tuple[Venue, ...]:
 
 
 def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:
-    """Make each venue that any book's profile has: while a new profile is applied, book by book, they differ.
+    """Build each venue in any book's profile: while a new profile is applied book by book, profiles differ.
 
     Venues that differ only in contracts which acting takes are one: what lies there is followed once.
     """
@@ -104,7 +104,7 @@ def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:
 
 
 def _chains(books: Sequence[Policy]) -> Iterator[ChainProfile]:
-    """List the profiles of books: mostly all have the same, which is given once."""
+    """List the distinct profiles of books, mostly one."""
     last: ChainProfile | None = None
     for book in books:
         if book.chain != last:
@@ -138,7 +138,7 @@ def _roles(contracts: Sequence[VenueContract]) -> set[str]:
 
 
 def check_venues(policy: Policy) -> None:
-    """Make sure that a policy's venues are known here, before anything asks them. Raises: ImpossibleFactError."""
+    """Check that a policy's venues are known here, before anything asks them. Raises: ImpossibleFactError."""
     names = [venue.name for venue in venues_of(policy.chain)]
     twice = {name for name in names if names.count(name) > 1}
     unknown = {each.venue for each in policy.pools_at or ()} - set(names)
@@ -150,7 +150,7 @@ def check_venues(policy: Policy) -> None:
 
 
 def venue_named(chain: ChainProfile, name: str) -> Venue:
-    """Find a venue of a chain. Raises: ImpossibleFactError where the profile does not name it."""
+    """Return a venue of a chain by name. Raises: ImpossibleFactError where the profile does not have it."""
     for venue in venues_of(chain):
         if venue.name == name:
             return venue
@@ -158,23 +158,23 @@ def venue_named(chain: ChainProfile, name: str) -> Venue:
 
 
 def kind_of(chain: ChainProfile, venue: Venue) -> str:
-    """Find of which kind a venue of a chain is."""
+    """Return the kind of a venue of a chain."""
     spec = chain.venue(venue.name)
     return _EVERY_WALLET.kind if spec is None else spec.kind
 
 
 def pool_item(policy: Policy, pool: PoolId) -> str:
-    """Name the item that a book's pool is, at its venue."""
+    """Return the item of a book's pool, at its venue."""
     return venue_named(policy.chain, policy.venue_of(pool)).pool_item(pool)
 
 
 def pool_terms(tables: Tables, policy: Policy, pool: PoolId) -> PoolTerms | None:
-    """Return what does not change of a book's pool; None before it was read."""
+    """Return the constant fields of a book's pool; None before it was read."""
     return venue_named(policy.chain, policy.venue_of(pool)).pool_terms(tables, pool)
 
 
 def spenders(policy: Policy) -> tuple[Address, ...]:
-    """List whom a book's plans may have to let take of its tokens; nobody where it cannot act."""
+    """List the spenders that a book's plans may need; none where it cannot act."""
     actions = venue_named(policy.chain, policy.acting_venue()).actions
     own = () if actions is None else actions.spenders(policy)
     hedging = _hedging(policy)
@@ -182,7 +182,7 @@ def spenders(policy: Policy) -> tuple[Address, ...]:
 
 
 def find_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> VenueActions | None:
-    """Find how a book acts: at the venue of its reference pool, or at that of its hedge; None before the pool was read."""
+    """Return how a book acts: at the venue of its reference pool, or of its hedge; None before the pool was read."""
     venue = venue_named(policy.chain, policy.acting_venue())
     if not venue.has_pool(shard.tables, policy.reference_pool):
         return None
@@ -195,7 +195,7 @@ def find_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> Ve
 
 
 def need_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> VenueActions:
-    """Find how a book acts whose pool must be followed. Raises: ImpossibleFactError."""
+    """Return how a book acts, whose pool must be followed. Raises: ImpossibleFactError."""
     actions = find_actions(shard, policy, kind)
     if actions is None:
         raise ImpossibleFactError(f"pool {policy.reference_pool} is not followed")
@@ -203,7 +203,7 @@ def need_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> Ve
 
 
 def hedge_venue(policy: Policy) -> HedgeVenue | None:
-    """Find where a book is hedged; None where it is not. Raises: ImpossibleFactError where nothing is hedged at the venue it names."""
+    """Return where a book is hedged; None where it is not. Raises: ImpossibleFactError where its venue offers no hedge."""
     if not policy.hedge:
         return None
     found = venue_named(policy.chain, policy.hedge.venue).hedge
@@ -213,7 +213,7 @@ def hedge_venue(policy: Policy) -> HedgeVenue | None:
 
 
 def need_hedging(policy: Policy) -> HedgeActions:
-    """Find how a book is hedged. Raises: ImpossibleFactError where it is not."""
+    """Return how a book is hedged. Raises: ImpossibleFactError where it is not."""
     found = _hedging(policy)
     if found is None:
         raise ImpossibleFactError(f"book {policy.book} is not hedged")
@@ -221,7 +221,7 @@ def need_hedging(policy: Policy) -> HedgeActions:
 
 
 def _hedging(policy: Policy) -> HedgeActions | None:
-    """Bring the venue of a book's hedge together with the one where it trades."""
+    """Combine the venue of a book's hedge with the one where it trades."""
     venue, trading = hedge_venue(policy), venue_named(policy.chain, policy.acting_venue()).actions
     if venue is None or trading is None or trading.trades is None:
         return None
@@ -229,7 +229,7 @@ def _hedging(policy: Policy) -> HedgeActions | None:
 
 
 def _joint(policy: Policy) -> JointActions | None:
-    """Bring a book's range and its hedge together."""
+    """Combine a book's range and its hedge."""
     venue, ranges, hedging = (
         hedge_venue(policy),
         venue_named(policy.chain, policy.acting_venue()).actions,
@@ -241,12 +241,12 @@ def _joint(policy: Policy) -> JointActions | None:
 
 
 def block_calls(tables: Tables) -> list[BlockCall]:
-    """List what a shard's venues want to be asked after every block."""
+    """List the calls that a shard's venues need after every block."""
     return list(dict.fromkeys(call for venue in venues(tables) for call in venue.block_calls(tables)))
 
 
 def venue_of_read(tables: Tables, event: Observed) -> Venue:
-    """Find the venue whose item a read tells. Raises: ImpossibleFactError."""
+    """Return the venue whose item a read is of. Raises: ImpossibleFactError."""
     for venue in venues(tables):
         if isinstance(event, venue.reads()) and venue.item_of_entry(event.item) is not None:
             return venue
@@ -254,6 +254,6 @@ def venue_of_read(tables: Tables, event: Observed) -> Venue:
 
 
 def item_of_entry(tables: Tables, key: str) -> str | None:
-    """Name the item that an entry belongs to, at whichever venue; None where it belongs to none."""
+    """Return the item that an entry belongs to, at whichever venue; None where it belongs to none."""
     found = (venue.item_of_entry(key) for venue in venues(tables))
     return next((item for item in found if item is not None), None)

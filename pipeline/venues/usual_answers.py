@@ -29,12 +29,12 @@ class NamedItemsOnly(ABC):
         """List the items that a policy names."""
 
     def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
-        """List no reads but those of the named items."""
+        """Return nothing: only named items are read."""
         del tables, policy
         yield from ()
 
     def is_due(self, tables: Tables, item: str) -> bool:
-        """Report that no further read is due, likewise."""
+        """Return False: only named items are read."""
         del tables, item
         return False
 
@@ -44,7 +44,7 @@ class NamedItemsOnly(ABC):
         yield from self.named_items(policy)
 
     def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
-        """Note nothing: no log brings an item that a policy does not name."""
+        """Do nothing: no log brings an item that a policy does not name."""
         del tables, event
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
@@ -53,17 +53,17 @@ class NamedItemsOnly(ABC):
         return route
 
     def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
-        """Report that an entry concerns the books that name its item."""
+        """Return None: an entry concerns the books that name its item."""
         del tables, key
         return None
 
     def unfollowed(self, tables: Tables) -> set[str]:
-        """List nothing: an item is forgotten with the policy that named it."""
+        """Return nothing: an item is forgotten with the policy that named it."""
         del tables
         return set()
 
     def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        """List nothing: what a policy names is its owner's, whoever sent it."""
+        """Return nothing: what a policy names is its owner's, whoever sent it."""
         del tables, policy
         return []
 
@@ -79,7 +79,7 @@ class NamedItemsOnly(ABC):
 
 
 class NothingPerBlock:
-    """Asks nothing after a block and keeps nothing of its time: logs and reads of items tell all."""
+    """The part of a venue that asks nothing after a block and stores nothing of its time: logs and reads suffice."""
 
     def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
         """List nothing."""
@@ -87,29 +87,29 @@ class NothingPerBlock:
         return ()
 
     def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
-        """Keep nothing, for nothing is asked."""
+        """Do nothing: nothing is asked."""
         del tables, block, answers
 
     def writes_time(self, tables: Tables) -> bool:
-        """Report that nothing is written but what logs and reads change."""
+        """Return False: only what logs and reads change is written."""
         del tables
         return False
 
 
 class NoPools:
-    """Has no pools that trade, and so no price and nothing that moves with one."""
+    """The part of a venue without trading pools, and so without prices and bounds."""
 
     def pool_item(self, pool: PoolId) -> str:
-        """Name a pool's item, which no such venue has."""
+        """Return the item of a pool, which no such venue has."""
         return keys.pool(pool)
 
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        """Report that no pool is there."""
+        """Return False: there are no pools."""
         del tables, pool
         return False
 
     def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
-        """Bound nothing."""
+        """Return no bounds."""
         del shard, policy, halvings
         return {}
 
@@ -119,11 +119,11 @@ class NoPools:
         yield from ()
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Know no price."""
+        """Return None: there is no price."""
         del shard, pool
         return None
 
     def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        """Know no pool."""
+        """Return None: there is no pool."""
         del tables, pool
         return None

@@ -14,10 +14,15 @@ from pipeline.units import Address, ChainId
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human_numbers import is_name, parse_address, price_move_text
-from streams.look.account_before import allowances_told, loans_told, positions_told, waiting_told
+from streams.look.account_before import (
+    describe_allowances,
+    describe_loans,
+    describe_pending,
+    describe_positions,
+)
 from streams.node.chain_code import wrong_code, wrong_pools
 from streams.node.contract_calls import ContractReader
-from streams.node.feed_facts import feed_problems, feeds_told
+from streams.node.feed_facts import describe_feeds, feed_problems
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.sequencer_facts import sequencer_facts
@@ -150,7 +155,7 @@ class Asked:
 
     async def feeds(self, policy: Policy) -> list[str]:
         """Describe what the price feeds of a book answer. Raises: NodeError."""
-        return await feeds_told(self._reader, policy, self.at)
+        return await describe_feeds(self._reader, policy, self.at)
 
     async def fault(self, policy: Policy, token: Address) -> str | None:
         """Explain why a token of a book cannot be kept. Raises: NodeError."""
@@ -171,16 +176,16 @@ class Asked:
 
     async def allowances(self, policy: Policy) -> list[str]:
         """Describe in a line what of a book's tokens somebody may take already. Raises: NodeError."""
-        return await allowances_told(self._reader, policy)
+        return await describe_allowances(self._reader, policy)
 
     async def brought(self, policy: Policy, lending: VenueSpec | None) -> list[str]:
         """Describe what a book's owner brings along: positions elsewhere, loans, allowances, transactions that wait. Raises: NodeError."""
         waiting = [] if policy.mode == "watch" else await self.node.waiting(policy.owner)
         return [
-            *[says async for says in positions_told(self._reader, policy)],
-            *[says async for says in loans_told(self._reader, policy, lending)],
+            *[says async for says in describe_positions(self._reader, policy)],
+            *[says async for says in describe_loans(self._reader, policy, lending)],
             *await self.allowances(policy),
-            *waiting_told(policy.owner, waiting),
+            *describe_pending(policy.owner, waiting),
         ]
 
     async def names(self, names: Collection[str]) -> Mapping[str, "Resolved"]:

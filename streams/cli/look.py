@@ -20,7 +20,7 @@ from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position
 from streams.cli.wording import named_in, pair_price_text, price_unit
 from streams.human_numbers import bps_text, duration_text, short
 from streams.kafka.codec import encode
-from streams.look.account_before import standing_text, waiting_told
+from streams.look.account_before import describe_pending, standing_text
 from streams.look.earnings import Earned
 from streams.look.owner_report import Glance, PairNow
 from streams.node.venues.port import AccountStanding
@@ -167,7 +167,7 @@ def _brought(seen: Glance) -> Iterator[str]:
         counts = "it counts in each pair that has its tokens" if account.counts else "it does not count here"
         why = "" if account.unfollowed is None else f", for {account.unfollowed}"
         yield f"the owner {standing_text(account)} at {account.venue.name}: {counts}{why}"
-    yield from waiting_told(seen.found.owner, seen.waiting)
+    yield from describe_pending(seen.found.owner, seen.waiting)
     for each in seen.pairs:
         yield from each.allowed
 

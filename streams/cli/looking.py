@@ -10,7 +10,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.units import Hash
 from streams.backoff import Reminder, backoff_s
 from streams.cli.console import say
-from streams.look.owner_report import Glance, glance
+from streams.look.owner_report import Glance, look_at_owner
 from streams.node.http_node import HttpNode
 from streams.redaction import is_node_url, redact, remember_secret
 from streams.settings import Settings
@@ -61,7 +61,9 @@ async def looks(settings: Settings, asked: LookAsked, *, again: bool) -> AsyncIt
 
 
 async def _glance(node: HttpNode, asked: LookAsked, settings: Settings) -> Glance:
-    return await glance(node, asked.owner, block=asked.block, chain_file=asked.chain, folder=settings.folder)
+    return await look_at_owner(
+        node, asked.owner, block=asked.block, chain_file=asked.chain, folder=settings.folder
+    )
 
 
 async def _new_heads(node: HttpNode, last: Hash) -> AsyncIterator[BlockRef]:

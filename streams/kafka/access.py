@@ -17,7 +17,7 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True)
 class Login:
-    """A user of the broker, and how its password is proven."""
+    """A user of the broker, and the mechanism that proves its password."""
 
     mechanism: Mechanism
     user: str
@@ -26,7 +26,7 @@ class Login:
 
 @dataclass(frozen=True)
 class KafkaAccess:
-    """The broker's addresses, and how a client proves itself to it and it to the client."""
+    """The broker's addresses, and how client and broker authenticate to each other."""
 
     bootstrap: str
     """host:port, several separated by commas."""
@@ -37,18 +37,18 @@ class KafkaAccess:
 
     @property
     def who(self) -> str:
-        """Name us as the broker knows us, for an error."""
+        """Return the user's name as the broker knows it, for an error."""
         return "the client" if self.login is None else f"user {self.login.user}"
 
     @property
     def protocol(self) -> Protocol:
-        """Name the security protocol as Kafka does."""
+        """Return Kafka's name of the security protocol."""
         if self.login is None:
             return "PLAINTEXT" if self.tls is None else "SSL"
         return "SASL_PLAINTEXT" if self.tls is None else "SASL_SSL"
 
     def client(self) -> dict[str, Any]:
-        """Return what every aiokafka client takes as keyword arguments."""
+        """Return the keyword arguments of every aiokafka client."""
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap,
             "security_protocol": self.protocol,
@@ -64,7 +64,7 @@ class KafkaAccess:
 
 
 def read_password(file: Path) -> SecretStr:
-    """Read the file that holds a user's password, its last line end left out.
+    """Read a user's password from a file, without the last line end.
 
     Raises: SettingsError if others may read it, or if it is empty or longer than a line.
     """
@@ -77,7 +77,7 @@ def read_password(file: Path) -> SecretStr:
 
 
 def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """Trust a CA's file, or else the system's, and check the broker's name; show a client certificate if there is one.
+    """Make a TLS context that trusts a CA file, or else the system's CAs, checks the broker's name, and has any client certificate.
 
     Raises: SettingsError naming the file.
     """

@@ -22,17 +22,17 @@ _SIGNS = (
 
 
 class BrokerLines(logging.Filter):
-    """Lets the first line about a lost broker pass, then one every 30 s that counts the rest. Other lines all pass."""
+    """Passes the first log line about a lost broker, then one every 30 s that counts the others. All other lines pass."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Begin with a broker that is there."""
+        """Start with a reachable broker."""
         super().__init__()
         self._now_s = now_s
         self._said_s: float | None = None
         self._left_out = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take a line, in other words where it is about a lost broker, or leave it out."""
+        """Pass a line, reworded where it is about a lost broker, or suppress it."""
         if not _is_of_lost_broker(record):
             return True
         now_s = self._now_s()

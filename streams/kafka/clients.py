@@ -46,7 +46,7 @@ FAUST: dict[str, Any] = {
 
 # ------------------------------------------------------------------ producers
 def transactional_producer(kafka: KafkaAccess, transactional_id: str) -> AIOKafkaProducer:
-    """Make the producer of what counts whole or not at all: a shard's state and outputs, a signer's journal.
+    """Make the producer for transactions: a shard's state and outputs, a signer's journal.
 
     To start it fences the id's former producer. aiokafka commits a transaction of which the broker has rejected a
     batch, so await every send inside; and a produce that is never answered hangs, so bound every commit.
@@ -65,7 +65,7 @@ def transactional_producer(kafka: KafkaAccess, transactional_id: str) -> AIOKafk
 
 
 def appending_producer(kafka: KafkaAccess, *, request_s: float = REQUEST_S) -> AIOKafkaProducer:
-    """Make a producer of events: idempotent, never in a transaction, so that the log has no markers of ours.
+    """Make a producer of events: idempotent, never in a transaction, so that the log has no transaction markers of ours.
 
     It does not compress: a quiet block's record takes each of its readers 10 us to unpack, and saves 500 bytes.
     """
@@ -81,13 +81,13 @@ def appending_producer(kafka: KafkaAccess, *, request_s: float = REQUEST_S) -> A
 
 
 def plain_producer(kafka: KafkaAccess, *, request_s: float) -> AIOKafkaProducer:
-    """Make a producer of what may be written twice: heartbeats."""
+    """Make a producer of records that may be written twice: heartbeats."""
     return AIOKafkaProducer(**kafka.client(), **_SAFE, request_timeout_ms=_ms(request_s))
 
 
 # ------------------------------------------------------------------ readers
 def reader(kafka: KafkaAccess) -> AIOKafkaConsumer:
-    """Make a consumer that looks things up: it reads from where a partition begins, and is asked for offsets between."""
+    """Make a consumer for lookups: it reads from a partition's beginning, and is asked for ranges of offsets."""
     return AIOKafkaConsumer(
         **kafka.client(),
         **_COMMITTED,
@@ -97,7 +97,7 @@ def reader(kafka: KafkaAccess) -> AIOKafkaConsumer:
 
 
 def follower(kafka: KafkaAccess) -> AIOKafkaConsumer:
-    """Make a consumer that reads on from an offset, and fails where that is no longer kept: it would pass records over."""
+    """Make a consumer that reads on from an offset, and fails where that is no longer kept, instead of skipping records."""
     return AIOKafkaConsumer(
         **kafka.client(), **_COMMITTED, auto_offset_reset="none", retry_backoff_ms=_RETRY_MS
     )
@@ -105,7 +105,7 @@ def follower(kafka: KafkaAccess) -> AIOKafkaConsumer:
 
 # ------------------------------------------------------------------ admin
 def admin(kafka: KafkaAccess) -> AIOKafkaAdminClient:
-    """Make a client for topics, groups and ACLs. It has aiokafka's own bound of 40 s: its callers have shorter ones."""
+    """Make a client for topics, groups and ACLs. It keeps aiokafka's timeout of 40 s: its callers have shorter ones."""
     return AIOKafkaAdminClient(**kafka.client())
 
 

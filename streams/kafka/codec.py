@@ -60,14 +60,14 @@ _process = Messages((ProcessSeen,), upgrade="this one", known_names=_known_names
 
 
 class _FrameWire(msgspec.Struct):
-    """A frame whose values wait for their keys to tell their types."""
+    """A frame whose values are decoded once their keys tell their types."""
 
     block: BlockRef
     overwritten: dict[str, msgspec.Raw]
 
 
 class _RulesWire(msgspec.Struct):
-    """A `rules/N` whose values wait for their keys, too."""
+    """A `rules/N` entry whose values are decoded once their keys tell their types."""
 
     first_offset: Offset
     decided: dict[str, msgspec.Raw]
@@ -75,18 +75,18 @@ class _RulesWire(msgspec.Struct):
 
 
 def mark(kind: type[Message]) -> bytes:
-    """Return what stands in each record of a type, whatever its version: cheap to look for before decoding."""
+    """Return the bytes that each record of a type contains, whatever its version: a cheap test before decoding."""
     return f'"{kind.__name__}'.encode()
 
 
 # ------------------------------------------------------------------ messages
 def encode(message: Message) -> bytes:
-    """Write a message. Raises: OversizedError."""
+    """Encode a message. Raises: OversizedError."""
     return _bounded(wire_bytes(message), message)
 
 
 def decode_event(payload: bytes, *, where: str) -> AnyEvent:
-    """Read a record of `events.v1`, of the newest form or an older one.
+    """Decode a record of `events.v1`, of the newest version or an older one.
 
     Raises: MalformedRecordError naming `where` and the field, also for what our writers never write (an
     integer that is not a decimal string), because it could be taken for another number; and for a policy whose version
@@ -105,7 +105,7 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
 
 
 def decode_intent(payload: bytes, *, where: str) -> SubmitTransaction | Rewound:
-    """Read a record of `intents.v1`, as strictly as an event: money moves by it.
+    """Decode a record of `intents.v1`, as strictly as an event: money moves by it.
 
     Raises: MalformedRecordError naming `where` and the field, NewerRecordError.
     """
@@ -114,13 +114,13 @@ def decode_intent(payload: bytes, *, where: str) -> SubmitTransaction | Rewound:
 
 
 def id_and_signer(payload: bytes) -> tuple[str, str]:
-    """Return what an unreadable intent has in every version: its id, and whose it is; empty where it does not say."""
+    """Return what an unreadable intent has in every version: its id and its signer; empty where they are missing."""
     fields = object_in(payload)
     return str(fields.get("id", "")), str(fields.get("signer", ""))
 
 
 def encode_record(sequence: int, mac: str, body: bytes) -> bytes:
-    """Write a record of a signer's journal around the bytes of its entry. Raises: OversizedError."""
+    """Encode a record of a signer's journal around the bytes of its entry. Raises: OversizedError."""
     record = {
         "type": JournalRecord.__name__,
         "sequence": str(sequence),
@@ -131,19 +131,19 @@ def encode_record(sequence: int, mac: str, body: bytes) -> bytes:
 
 
 def decode_record(payload: bytes, *, where: str) -> JournalRecord:
-    """Read a record of a signer's journal, its body as bytes. Raises: MalformedRecordError, NewerRecordError."""
+    """Decode a record of a signer's journal, its body as bytes. Raises: MalformedRecordError, NewerRecordError."""
     record: JournalRecord = _record.read(payload, where)
     return record
 
 
 def decode_body(record: JournalRecord, *, where: str) -> AnyJournal:
-    """Read the entry in a record, whose MAC is the caller's to check. Raises: MalformedRecordError, NewerRecordError."""
+    """Decode the entry in a record, whose MAC the caller checks. Raises: MalformedRecordError, NewerRecordError."""
     entry: AnyJournal = _journal.read(bytes(record.body), where)
     return entry
 
 
 def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
-    """Read what a record of a journal claims: without the signer's secret nobody can tell who wrote it.
+    """Decode a record of a journal without checking who wrote it, which takes the signer's secret.
 
     Raises: MalformedRecordError naming `where` and the field, NewerRecordError.
     """
@@ -151,13 +151,13 @@ def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
 
 
 def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:
-    """Read a record of a topic that a shard writes to. Raises: MalformedRecordError naming the field, NewerRecordError."""
+    """Decode a record of a topic that a shard writes to. Raises: MalformedRecordError naming the field, NewerRecordError."""
     output: AnyOutput = _output().read(payload, where)
     return output
 
 
 def decode_process(payload: bytes, *, where: str) -> ProcessSeen:
-    """Read a heartbeat. Raises: MalformedRecordError naming `where` and the field, NewerRecordError."""
+    """Decode a heartbeat. Raises: MalformedRecordError naming `where` and the field, NewerRecordError."""
     seen: ProcessSeen = _process.read(payload, where)
     if seen.beat_s < 1:
         raise MalformedRecordError(f"{where}: {seen.beat_s} is not a time between two beats - at `$.beat_s`")
@@ -166,12 +166,12 @@ def decode_process(payload: bytes, *, where: str) -> ProcessSeen:
 
 # ------------------------------------------------------------------ entries
 def encode_entry(value: Value) -> bytes:
-    """Write an entry of a shard's state. Raises: OversizedError."""
+    """Encode an entry of a shard's state. Raises: OversizedError."""
     return _bounded(wire_bytes(value), value)
 
 
 def decode_entry(key: str, payload: bytes) -> Value:
-    """Read an entry, of the type that its key names.
+    """Decode an entry, of the type that its key names.
 
     Raises: MalformedRecordError naming key and field, NewerRecordError.
     """

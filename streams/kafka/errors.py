@@ -41,7 +41,7 @@ NOT_ALLOWED = frozenset(_DENIALS)
 
 # ------------------------------------------------------------------ an ACL
 def denied(error: BaseException, kafka: KafkaAccess, *, topic: str = "") -> AccessError | None:
-    """Name which ACL is missing, if that is what an error means; `topic` helps where the error does not name it."""
+    """Name the missing ACL, if an error is about one; `topic` helps where the error does not name it."""
     kind = next((word for known, word in _DENIALS.items() if isinstance(error, known)), None)
     if kind is None:
         return None
@@ -49,7 +49,7 @@ def denied(error: BaseException, kafka: KafkaAccess, *, topic: str = "") -> Acce
 
 
 def not_allowed(kafka: KafkaAccess, kind: str, names: Iterable[str]) -> AccessError:
-    """Report that a user may not use something, and where the ACLs of its role are listed."""
+    """Return the error for a user without a permission, which names where the ACLs of its role are listed."""
     what = " ".join([kind, ", ".join(sorted(names))]).strip()
     needs = f"role {kafka.role} needs" if kafka.role else "each role needs"
     listed = f"`evenkeel topics acls {kafka.role}".rstrip() + "`"
@@ -76,7 +76,7 @@ def in_words(error: KafkaError) -> str:
 
 
 async def hidden(client: Any, names: Iterable[str]) -> list[str]:
-    """List the topics whose existence the broker does not tell us, for want of an ACL."""
+    """List the topics whose existence the broker hides from us, for want of an ACL."""
     question = MetadataRequest(list(names), allow_auto_topic_creation=False)
     answer = (await client.send(client.get_random_node(), question)).to_object()
     code = TopicAuthorizationFailedError.errno
@@ -85,7 +85,7 @@ async def hidden(client: Any, names: Iterable[str]) -> list[str]:
 
 # ------------------------------------------------------------------ a password or a certificate
 async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
-    """Start a client of ours; an idempotent producer that may write no topic at all is refused here, so say what it writes.
+    """Start a client; an idempotent producer that may write to no topic is refused here, so the error names what it writes.
 
     Raises: AccessError if broker and client do not accept each other, InfrastructureError if it hangs up, else what
     the client raises.
@@ -113,12 +113,12 @@ async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
 
 
 async def stopped(client: Any) -> None:
-    """Stop a client. While a broker is lost, aiokafka lets the end of its own fetch out as if we had been cancelled."""
+    """Stop a client. While a broker is lost, aiokafka reports the end of its own fetch as if we had been cancelled."""
     await without_its_cancellation(client.stop())
 
 
 async def without_its_cancellation(work: Coroutine[Any, Any, object]) -> None:
-    """Do what may cancel itself; only our own cancellation comes out."""
+    """Await something that may cancel itself; only a cancellation of ours is raised."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task})
@@ -129,7 +129,7 @@ async def without_its_cancellation(work: Coroutine[Any, Any, object]) -> None:
 
 
 async def why_refused(kafka: KafkaAccess) -> EvenkeelError | None:
-    """Connect once to each address, and say why broker and client do not come together; None if nobody answers."""
+    """Connect once to each address, and say why broker and client cannot talk; None if nobody answers."""
     arguments = {key: value for key, value in kafka.client().items() if key != "bootstrap_servers"}
     for address in kafka.bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")
@@ -194,7 +194,7 @@ def _no_tls(error: ssl.SSLError, kafka: KafkaAccess, at: str) -> EvenkeelError:
 
 
 def _hung_up(kafka: KafkaAccess, at: str) -> EvenkeelError:
-    """Describe what it may be: a broker that stops hangs up just so."""
+    """Describe a closed connection, which a stopping broker causes too."""
     return InfrastructureError(
         f"{at} hangs up: it stops, or it speaks something else there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is "
         f"{kafka.protocol}), or it asks for a client certificate (EVENKEEL_KAFKA_CERTIFICATE)"

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Nothing(Enum):
-    """What stands at an offset that holds no committed record."""
+    """A range of offsets without a committed record."""
 
     PASSED = "passed"
 
@@ -34,22 +34,22 @@ Payload = bytes | None | Literal[Nothing.PASSED]
 
 
 class EventLog(Protocol):
-    """The shards' logs, as they lie on the broker."""
+    """The shards' logs on the broker."""
 
     def between(
         self, shard: ShardId, first: Offset, end: Offset
     ) -> AsyncGenerator[tuple[Offset, Payload], None]:
-        """Read the records from `first` to before `end`, each of them; of a gap that holds none, its last offset.
+        """Return every record from `first` up to before `end`; of a gap without records, its last offset.
 
         Raises: EventLogError if a record is not there any more, or does not come.
         """
 
     async def ends(self, shards: Iterable[ShardId]) -> Mapping[ShardId, Offset]:
-        """Find where the next record of each shard will stand. Raises: EventLogError."""
+        """Return the offset of each shard's next record. Raises: EventLogError."""
 
 
 class KafkaEventLog:
-    """The logs on a broker, read by a consumer of no group."""
+    """The logs on Kafka, read by a consumer without a group."""
 
     def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
         self._kafka = kafka
@@ -58,7 +58,7 @@ class KafkaEventLog:
     async def between(
         self, shard: ShardId, first: Offset, end: Offset
     ) -> AsyncGenerator[tuple[Offset, Payload], None]:
-        """Read the records from `first` to before `end`, and what holds none. Raises: EventLogError."""
+        """Return the records from `first` up to before `end`, and the gaps between them. Raises: EventLogError."""
         partition = TopicPartition(self._topic, shard)
         consumer = await self._consumer()
         try:
@@ -83,7 +83,7 @@ class KafkaEventLog:
             await stopped(consumer)
 
     async def ends(self, shards: Iterable[ShardId]) -> Mapping[ShardId, Offset]:
-        """Find where the next record of each shard will stand. Raises: EventLogError."""
+        """Return the offset of each shard's next record. Raises: EventLogError."""
         partitions = {TopicPartition(self._topic, shard): shard for shard in shards}
         consumer = await self._consumer()
         try:
@@ -112,7 +112,7 @@ class KafkaEventLog:
     async def _next(
         self, consumer: Any, partition: TopicPartition, expected: Offset
     ) -> tuple[list[Any], int]:
-        """Await the next records for a limited time, and tell up to where the log was read."""
+        """Await the next records for a limited time, and return up to where the log was read."""
 
         async def some() -> tuple[list[Any], int]:
             while True:
@@ -130,7 +130,7 @@ class KafkaEventLog:
     async def _passed(
         self, consumer: Any, partition: TopicPartition, first: Offset, end: Offset
     ) -> tuple[Offset, Payload]:
-        """Make sure that a gap holds no record. Raises: EventLogError."""
+        """Check that a gap holds no record. Raises: EventLogError."""
         passed = await self._answer(require_no_record(consumer, partition, first, end))
         log.warning(
             "%s[%s]: passes over %s to %s, a transaction's: %s control records, %s aborted ones",

@@ -32,12 +32,12 @@ _ENTRY_VERSION = re.compile(rb'\{"version":"([2-9]|[1-9]\d{1,3})"')
 
 
 class Messages:
-    """Reads the messages of a topic, told apart by their types."""
+    """Decodes the messages of a topic, told apart by their types."""
 
     def __init__(
         self, kinds: Sequence[type[Any]], *, upgrade: str, known_names: Callable[[], frozenset[str]]
     ) -> None:
-        """Read these types; say who must be upgraded where a record is newer than we are.
+        """Set the types, and who must be upgraded where a record is newer than this release.
 
         `known_names` gives the types of all topics: in the wrong topic such a one is malformed, not newer.
         """
@@ -47,7 +47,7 @@ class Messages:
         self._decode = msgspec.json.Decoder(reduce(or_, kinds), strict=False).decode
 
     def read(self, payload: bytes, where: str) -> Any:
-        """Read a record. Raises: MalformedRecordError, NewerRecordError, both naming `where`."""
+        """Decode a record. Raises: MalformedRecordError, NewerRecordError, both naming `where`."""
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise MalformedRecordError(f"{where}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
         try:
@@ -58,10 +58,10 @@ class Messages:
         return message
 
     def _check(self, message: Any, payload: bytes, where: str) -> None:
-        """Accept whatever msgspec has taken for a message."""
+        """Accept any message that msgspec has decoded."""
 
     def _read_older(self, payload: bytes, where: str, error: Exception) -> Any:
-        """Upgrade what is of an older version; say of anything else why it cannot be read."""
+        """Upgrade a record of an older version; of any other say why it cannot be decoded."""
         fields = object_in(payload)
         stated = type_and_version(fields.get(TYPE_FIELD))
         name, version = stated or ("", 0)
@@ -76,7 +76,7 @@ class Messages:
 
 
 class StrictMessages(Messages):
-    """Reads messages, and refuses what our writers never write: it could be taken for another number."""
+    """Decodes messages, and refuses forms that our writers never write: they could be taken for other numbers."""
 
     def _check(self, message: Any, payload: bytes, where: str) -> None:
         if wire_bytes(message) != payload:
@@ -84,16 +84,16 @@ class StrictMessages(Messages):
 
 
 class EntryForm:
-    """Reads the entries of one type."""
+    """Decodes the entries of one type."""
 
     def __init__(self, kind: Any, decode: Callable[[bytes], Any] | None = None) -> None:
-        """Take a type, and how its newest form is decoded where msgspec alone cannot tell."""
+        """Set a type, and the decoder of its newest version where msgspec alone does not suffice."""
         self._name, self._newest = kind.__name__, version_of_type(kind)
         self._decode = decode or msgspec.json.Decoder(kind, strict=False).decode
         self._texts = _texts_of(kind)
 
     def read(self, key: str, payload: bytes) -> Any:
-        """Read an entry. Raises: MalformedRecordError, NewerRecordError, both naming its key."""
+        """Decode an entry. Raises: MalformedRecordError, NewerRecordError, both naming its key."""
         if self._newest > 1 or payload.startswith(_VERSIONED_ENTRY):
             version = _version_of_entry(payload)
             if version != self._newest:
@@ -133,7 +133,7 @@ def _version_of_entry(payload: bytes) -> int:
 
 
 def _made(decode: Callable[[bytes], Any], fields: Fields, where: str) -> Any:
-    """Make a value out of upgraded fields, which must say the same. Raises: MalformedRecordError."""
+    """Build a value from upgraded fields, and check that it says the same as they do. Raises: MalformedRecordError."""
     payload = msgspec.json.encode(fields)
     try:
         made = decode(payload)
@@ -153,7 +153,7 @@ def _newer(what: str, version: int, newest: int, upgrade: str, *, type_name: str
 
 
 def object_in(payload: bytes) -> Fields:
-    """Read the fields of any JSON object; none where it is something else."""
+    """Return the fields of a JSON object; none where it is something else."""
     try:
         found = plain_json(payload)
     except MALFORMED:
@@ -163,7 +163,7 @@ def object_in(payload: bytes) -> Fields:
 
 # ------------------------------------------------------------------ the same value
 def refuse_another_value(payload: bytes, message: msgspec.Struct, where: str) -> None:
-    """Let pass spaces, another order, unknown and missing fields; not a value that msgspec took for another.
+    """Refuse a value that msgspec took for another; spaces, another order, unknown and missing fields are allowed.
 
     Raises: MalformedRecordError naming `where` and the field.
     """

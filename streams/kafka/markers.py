@@ -20,7 +20,7 @@ _UNCOMMITTED = 0
 
 
 class GapContents(NamedTuple):
-    """What lies in a gap."""
+    """The contents of a gap between offsets."""
 
     control: int
     """Offsets that mark the end of a transaction."""
@@ -29,7 +29,7 @@ class GapContents(NamedTuple):
 
 
 async def require_no_record(consumer: Any, partition: TopicPartition, first: int, end: int) -> GapContents:
-    """Make sure that between two offsets, the second excluded, no record is missing.
+    """Check that no record is missing between two offsets, the second excluded.
 
     The consumer reads what is committed and found none there. Raises: LogLostError naming what is missing and what
     to do, KafkaError.
@@ -65,7 +65,7 @@ def _missing(partition: TopicPartition, first: int, end: int) -> LogLostError:
 
 
 async def _batches(consumer: Any, partition: TopicPartition, offset: int) -> list[Any]:
-    """Fetch the batches from an offset on as they lie on the broker. Raises: KafkaError."""
+    """Fetch the raw batches from an offset on. Raises: KafkaError."""
     client = consumer._client  # noqa: SLF001 - a consumer shows records only
     node = client.cluster.leader_for_partition(partition)
     if node is None:

@@ -13,7 +13,7 @@ _DEEPEST = 3_000
 
 
 def plain_json(payload: bytes) -> Any:
-    """Read any JSON. Raises: one of MALFORMED."""
+    """Decode any JSON. Raises: one of MALFORMED."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(min(limit, _DEEPEST))
     try:

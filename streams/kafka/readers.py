@@ -32,24 +32,24 @@ class Record(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Name its place, for an error."""
+        """Name the record's place, for an error."""
         return f"{self.topic}[{self.shard}]@{self.offset}"
 
 
 def record_of(raw: Any) -> Record:
-    """Take a record as aiokafka gives it."""
+    """Convert one of aiokafka's records."""
     return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.timestamp)
 
 
 class Reader:
-    """Reads partitions of a broker, what is not committed left out. Belongs to no group, leaves no trace."""
+    """Reads committed records of partitions. It belongs to no group and leaves no trace."""
 
     def __init__(self, consumer: Any, kafka: KafkaAccess) -> None:
         self._consumer = consumer
         self._kafka = kafka
 
     async def shards(self, topic: str, only: Iterable[int] | None = None) -> list[TopicPartition]:
-        """List a topic's partitions, or those asked for. Raises: TopicError if there is no such thing."""
+        """List a topic's partitions, or those asked for. Raises: TopicError if one does not exist."""
         there = await self._shards_of(topic)
         wanted = sorted(there if only is None else only)
         strange = [shard for shard in wanted if shard not in there]
@@ -71,7 +71,7 @@ class Reader:
     async def read(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[Record]:
-        """Read from these offsets to others, or to what is committed by now, partition by partition in order."""
+        """Read from these offsets up to others, or to what is committed now, partition by partition in order."""
         bounds = await self.bounds(list(starts))
         for shard, start in starts.items():
             begin, end = bounds[shard]
@@ -81,7 +81,7 @@ class Reader:
                 yield record
 
     async def read_between(self, shard: TopicPartition, start: int, end: int) -> AsyncIterator[Record]:
-        """Read one partition's records from `start` to before `end`."""
+        """Read one partition's records from `start` up to before `end`."""
         if start >= end:
             return
         self._assign({shard: start})
@@ -101,13 +101,13 @@ class Reader:
     async def offsets_since(
         self, shards: Sequence[TopicPartition], since_ms: int
     ) -> dict[TopicPartition, int]:
-        """Find each partition's first offset that the broker took at or after a time; its end where there is none."""
+        """Find each partition's first offset that the broker received at or after a time; its end where there is none."""
         found = await self._consumer.offsets_for_times(dict.fromkeys(shards, since_ms))
         ends = await self._consumer.end_offsets(shards)
         return {shard: ends[shard] if found[shard] is None else found[shard].offset for shard in shards}
 
     async def require_no_record(self, shard: TopicPartition, start: int, end: int) -> GapContents:
-        """Make sure that no record is missing between two offsets. Raises: EventLogError."""
+        """Check that no record is missing between two offsets. Raises: EventLogError."""
         return await require_no_record(self._consumer, shard, start, end)
 
     async def last(
@@ -118,7 +118,7 @@ class Reader:
         *,
         before: int | None = None,
     ) -> list[Record]:
-        """Read a partition's last records of a kind, before an offset or of all.
+        """Return a partition's last records of a kind, before an offset or of all.
 
         It reads further back than their number, for markers take offsets too.
         """
@@ -135,7 +135,7 @@ class Reader:
                 return list(found)
 
     async def newest(self, topic: str) -> dict[str, Record]:
-        """Read a compacted topic into its present values by key."""
+        """Read the present values of a compacted topic by key."""
         found: dict[tuple[int, str], Record] = {}
         async for record in self.read(dict.fromkeys(await self.shards(topic), 0)):
             key = (record.shard, (record.key or b"").decode(errors="replace"))
@@ -145,7 +145,7 @@ class Reader:
         return {key: record for (_, key), record in found.items()}
 
     async def follow(self, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Record]:
-        """Read from these offsets on and on."""
+        """Read from these offsets without end."""
         self._assign(starts)
         while True:
             for records in (await self._consumer.getmany(timeout_ms=_POLL_MS)).values():
@@ -153,7 +153,7 @@ class Reader:
                     yield record_of(record)
 
     async def record_at(self, shard: TopicPartition, offset: int) -> Record | None:
-        """Find the record at an offset; None if that is a marker's, not committed or not kept."""
+        """Return the record at an offset; None if that is a marker, not committed or no longer kept."""
         begin, end = (await self.bounds([shard]))[shard]
         if begin <= offset < end:
             async for record in self.read_between(shard, offset, offset + 1):
@@ -163,7 +163,7 @@ class Reader:
     async def read_from_first(
         self, shard: TopicPartition, place_of: Callable[[Record], int | None], place: int
     ) -> AsyncIterator[Record]:
-        """Read from the first record whose place is not below `place`: places only grow, None is passed over."""
+        """Read from the first record whose place is not below `place`: places only grow, records without one are skipped."""
         low, high = (await self.bounds([shard]))[shard]
         end = high
         while low < high:
@@ -203,7 +203,7 @@ class Reader:
 
 @asynccontextmanager
 async def reading(kafka: KafkaAccess) -> AsyncIterator[Reader]:
-    """Connect to a broker to read. Raises: InfrastructureError if it does not answer."""
+    """Connect to a broker for reading. Raises: InfrastructureError if it does not answer."""
     consumer = clients.reader(kafka)
     async with broker_errors(kafka):
         try:
@@ -216,7 +216,7 @@ async def reading(kafka: KafkaAccess) -> AsyncIterator[Reader]:
 
 @asynccontextmanager
 async def broker_errors(kafka: KafkaAccess) -> AsyncIterator[None]:
-    """Turn a broker's errors into one line. Raises: InfrastructureError."""
+    """Convert a broker's errors into one line. Raises: InfrastructureError."""
     try:
         yield
     except KafkaError as error:

@@ -39,7 +39,7 @@ _OPERATION_CODES: Mapping[Operation, int] = {
 
 
 class Acl(NamedTuple):
-    """One thing that a user is allowed."""
+    """One permission of a user."""
 
     resource: Resource
     pattern: Pattern
@@ -48,12 +48,12 @@ class Acl(NamedTuple):
 
     @property
     def resource_codes(self) -> tuple[int, str, int]:
-        """Name which resource, as Kafka's protocol does: type, name, pattern."""
+        """Return the resource in the codes of Kafka's protocol: type, name, pattern."""
         return _RESOURCE_CODES[self.resource], self.name, _PATTERN_CODES[self.pattern]
 
     @property
     def operation_code(self) -> int:
-        """Name which operation, as Kafka's protocol does."""
+        """Return the operation in the codes of Kafka's protocol."""
         return _OPERATION_CODES[self.operation]
 
 
@@ -109,17 +109,17 @@ ROLES: Mapping[Role, Access] = {
 
 
 def transactional_id_of_shard(chain_id: ChainId, shard: object) -> str:
-    """Name a shard's transactions: who starts a producer of this name fences the shard's owner."""
+    """Return the transactional id of a shard: whoever starts a producer with it fences the shard's owner."""
     return f"{_prefix_of_shards(chain_id)}{shard}"
 
 
 def transactional_id_of_signer(chain_id: ChainId, signer: Address) -> str:
-    """Name a signer's transactions: who starts a producer of this name fences the signer."""
+    """Return the transactional id of a signer: whoever starts a producer with it fences the signer."""
     return f"evenkeel-{chain_id}.signer-{signer}"
 
 
 def group_of_workers(chain_id: ChainId) -> str:
-    """Name the consumer group in which workers share the shards."""
+    """Return the consumer group in which workers share the shards."""
     return f"evenkeel-{chain_id}.work"
 
 
@@ -128,7 +128,7 @@ def _prefix_of_shards(chain_id: ChainId) -> str:
 
 
 def acls(role: Role, chain_id: ChainId, *, signer: Address | None = None) -> Sequence[Acl]:
-    """List what a user of a role must be allowed. Raises: SettingsError if a sender's account is missing."""
+    """List the ACLs that a user of a role needs. Raises: SettingsError if a sender's account is missing."""
     every_topic = f"evenkeel-{chain_id}."
     found = [
         Acl("topic", "prefixed", every_topic, "Describe"),
@@ -161,5 +161,5 @@ def acls(role: Role, chain_id: ChainId, *, signer: Address | None = None) -> Seq
 
 
 def role_of(command: str) -> Role | None:
-    """Return which role runs a command, if it goes to the broker at all."""
+    """Return the role of a command, if it uses the broker at all."""
     return next((role for role, access in ROLES.items() if command in access.commands), None)

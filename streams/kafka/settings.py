@@ -15,7 +15,7 @@ _PAIR = ("kafka_certificate", "kafka_key")
 
 
 class KafkaSettings(BaseModel):
-    """What is said of the broker beside its address."""
+    """The broker settings beside its address."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -35,7 +35,7 @@ class KafkaSettings(BaseModel):
     """The client certificate's key, in the clear: ours, of mode 0600."""
 
     def contradictions(self) -> Iterator[Problem]:
-        """List the settings that are missing, and those that the protocol would not use."""
+        """List settings that are missing, and those that the protocol would not use."""
         protocol = self.kafka_security_protocol
         logs_in, over_tls = protocol.startswith("SASL"), protocol.endswith("SSL")
         for field in _LOGIN:
@@ -52,7 +52,7 @@ class KafkaSettings(BaseModel):
                 yield Problem((field,), f"is not set: {other} needs it")
 
     def access(self, bootstrap: str, role: str) -> KafkaAccess:
-        """Read the files and put everything together. Raises: SettingsError naming the file."""
+        """Read the named files and build the access. Raises: SettingsError naming the file."""
         login = tls = None
         if self.kafka_sasl_mechanism and self.kafka_user and self.kafka_password_file:
             password = read_password(self.kafka_password_file)

@@ -47,7 +47,7 @@ _SOON = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compact
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """What a topic holds and how the broker must keep it."""
+    """A topic's contents, and how the broker must keep it."""
 
     name: str
     key: str
@@ -56,7 +56,7 @@ class Topic(msgspec.Struct, frozen=True):
     """Retention or compaction, as the broker's settings."""
 
     def on(self, chain_id: ChainId) -> str:
-        """Name the topic of one deployment."""
+        """Return the topic's name in one deployment."""
         return f"evenkeel-{chain_id}.{self.name}"
 
     @property
@@ -99,7 +99,7 @@ TOPICS: Mapping[str, Topic] = {
 
 
 class TopicRecord(NamedTuple):
-    """What goes onto one of a shard's partitions. The topic is without its deployment's prefix."""
+    """A record for one of a shard's partitions. The topic is without its deployment's prefix."""
 
     topic: str
     key: bytes
@@ -108,14 +108,14 @@ class TopicRecord(NamedTuple):
 
 
 def shard_of(book: BookId, partitions: int) -> ShardId:
-    """Find on which shard a book lives: crc32 of its id, modulo the partitions."""
+    """Return the shard of a book: crc32 of its id, modulo the partitions."""
     return ShardId(crc32(book.encode()) % partitions)
 
 
 async def ensure_topics(
     kafka: KafkaAccess, chain_id: ChainId, partitions: int, *, replication_factor: int = 1
 ) -> None:
-    """Create the topics that are missing, which only an operator's user may do, and check those that exist.
+    """Create missing topics, for which only an operator's user has the permission, and check existing ones.
 
     Raises: TopicError naming every topic and setting that is not as it must be; AccessError naming the topics that
     the user may not see, or may not create.
@@ -136,7 +136,7 @@ async def ensure_topics(
 
 
 async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -> None:
-    """Check that every topic exists and is as it must be.
+    """Check that every topic exists with the required settings.
 
     Raises: TopicError naming every topic and setting that is not.
     """
@@ -148,7 +148,7 @@ async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -
 
 
 async def check_copies(kafka: KafkaAccess, chain_id: ChainId) -> str | None:
-    """Check that a signer's journal outlives the loss of a broker; where there is only one, return a warning instead.
+    """Check that a signer's journal survives the loss of one broker; on a single broker, return a warning instead.
 
     Raises: TopicError naming what is not as it must be.
     """
@@ -172,7 +172,7 @@ async def check_copies(kafka: KafkaAccess, chain_id: ChainId) -> str | None:
 
 
 def copies_missing(copies: int, in_sync: int, *, unclean: bool) -> list[str]:
-    """Name what lets a committed record be lost with one broker, or keeps any from being committed."""
+    """Name the settings by which one broker's loss could lose a committed record, or by which none could be committed."""
     wrong = []
     if copies < _LEAST_COPIES:
         wrong.append(f"its replicas are {copies}, must be at least {_LEAST_COPIES}")
@@ -250,7 +250,7 @@ async def _create(
 
 
 async def _check(admin: Any, chain_id: ChainId, partitions: int) -> None:
-    """Compare what the broker has with what must be, and say all differences at once."""
+    """Compare the broker's settings with the required ones, and report all differences at once."""
     names = [topic.on(chain_id) for topic in TOPICS.values()]
     counts = await _partition_counts(admin, names)
     settings = await _settings(admin, names)

@@ -26,7 +26,7 @@ async def write_whole(producer: AIOKafkaProducer, chain_id: ChainId, records: It
 
 @asynccontextmanager
 async def broken_off(kafka: KafkaAccess, what: str, *, fenced: str) -> AsyncIterator[None]:
-    """Turn the broker's errors into ours; `fenced` says who has taken over.
+    """Convert the broker's errors into ours; `fenced` says who has taken over.
 
     Raises: FencedError, AccessError, CommitError.
     """

@@ -32,13 +32,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def wire_bytes(value: msgspec.Struct) -> bytes:
-    """Write a struct as JSON without an integer. Raises: TypeError if a field does not hold its type."""
+    """Encode a struct as JSON with its integers as texts. Raises: TypeError if a field does not hold its type."""
     kind: Any = type(value)
     return _encode(_writer(kind)(value))
 
 
 def wire_form(value: msgspec.Struct) -> dict[str, Any]:
-    """Turn a struct into builtins without an integer. Raises: TypeError if a field does not hold its type."""
+    """Convert a struct into builtins with its integers as texts. Raises: TypeError if a field does not hold its type."""
     form: dict[str, Any] = msgspec.json.decode(wire_bytes(value))
     return form
 
@@ -50,7 +50,7 @@ def _by_type(value: Any) -> Any:
 
 @cache
 def _writer(kind: Any) -> Write:
-    """Make the function that writes values of a type."""
+    """Generate the function that converts values of a type."""
     info, names = inspect.type_info(kind), Names(index=index, by_type=_by_type, UNSET=UNSET)
     if isinstance(info, inspect.StructType) and _has_integers(info):
         source = _of_struct(info, names)
@@ -62,7 +62,7 @@ def _writer(kind: Any) -> Write:
 
 
 def _remembering(write: Write) -> Write:
-    """Write a value only where it is not the one that was written last."""
+    """Encode a value only where it is another object than the last one."""
     last: tuple[object, msgspec.Raw] = (None, msgspec.Raw())
 
     def remembered(value: object) -> msgspec.Raw:
@@ -76,12 +76,12 @@ def _remembering(write: Write) -> Write:
 
 
 def _has_integers(info: inspect.StructType) -> bool:
-    """Return whether msgspec alone would write a struct otherwise: with integers."""
+    """Return whether msgspec alone would encode a struct differently: with integers."""
     return any(_written(field.type, "value", Names()) != "value" for field in info.fields)
 
 
 def _written(info: inspect.Type, at: str, names: Names) -> str:
-    """Return the source of what is encoded for `at`, a value of a type: `at` itself where it has no integers."""
+    """Return the source code that converts `at`, a value of a type: `at` itself where it has no integers."""
     match info:
         case inspect.IntType():
             return f"str(index({at}))"  # a float must not pass
@@ -109,7 +109,7 @@ def _written(info: inspect.Type, at: str, names: Names) -> str:
 
 
 def _named(kind: type[msgspec.Struct], at: str, names: Names) -> str:
-    """Refer to the function of another type."""
+    """Return a reference to the function of another type."""
     name = f"write_{kind.__module__}_{kind.__qualname__}".replace(".", "_").replace("<locals>", "local")
     names[name] = _writer(kind)
     return f"{name}({at})"
@@ -128,7 +128,7 @@ def _of_union(info: inspect.UnionType, at: str, names: Names) -> str:
 
 
 def _of_struct(info: inspect.StructType, names: Names) -> str:
-    """Return the statements that build a struct's fields in their order, and leave out those that are not set."""
+    """Return the statements that build a struct's fields in order, without those that are not set."""
     written = {each.name: _written(each.type, f"value.{each.name}", names) for each in info.fields}
     left_out = {each.name for each in msgspec.structs.fields(info.cls) if each.default is UNSET}
     always = list(takewhile(lambda name: name not in left_out, written))

@@ -20,7 +20,7 @@ _WAD = 10**18
 
 
 # ------------------------------------------------------------------ positions
-async def positions_told(reader: ContractReader, policy: Policy) -> AsyncIterator[str]:
+async def describe_positions(reader: ContractReader, policy: Policy) -> AsyncIterator[str]:
     """Name the positions of a book's owner in pools that the book does not name, with the lines that would add them.
 
     Raises: NodeError.
@@ -52,7 +52,9 @@ def _unnamed(policy: Policy, found: PositionsFound, pool: PoolFound) -> str:
 
 
 # ------------------------------------------------------------------ lending accounts
-async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | None) -> AsyncIterator[str]:
+async def describe_loans(
+    reader: ContractReader, policy: Policy, known: VenueSpec | None
+) -> AsyncIterator[str]:
     """Describe what a book's owner has and owes at hedging venues, and what the book does about it; `known` is the chain's own lending market.
 
     Raises: NodeError.
@@ -102,7 +104,7 @@ def venue_text(spec: VenueSpec) -> str:
 
 
 # ------------------------------------------------------------------ allowances
-async def allowances_told(reader: ContractReader, policy: Policy) -> list[str]:
+async def describe_allowances(reader: ContractReader, policy: Policy) -> list[str]:
     """Describe in one line which allowances for a book's tokens exist, and whether its policy lets them stand.
 
     What is more than may stand the next plan takes back. Raises: NodeError.
@@ -167,7 +169,7 @@ def _amount(policy: Policy, token: Address, raw: RawAmount | int) -> str:
 
 
 # ------------------------------------------------------------------ transactions
-def waiting_told(account: Address, nonces: Sequence[int]) -> list[str]:
+def describe_pending(account: Address, nonces: Sequence[int]) -> list[str]:
     """Describe in one line which of an account's transactions are pending."""
     if not nonces:
         return []

@@ -10,7 +10,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import VenueSpec
 from pipeline.units import Address, BlockNumber, Bps, ChainId, TokenId
 from streams.human_numbers import is_name, parse_address
-from streams.look.account_before import allowances_told
+from streams.look.account_before import describe_allowances
 from streams.look.deployment import ChainFound, find_chain
 from streams.look.fold_once import book_at
 from streams.look.suggested_portfolio import PairFound, pairs_in, portfolio_text
@@ -58,7 +58,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     """A portfolio file for the pair with the most positions."""
 
 
-async def glance(
+async def look_at_owner(
     node: HttpNode, owner: str, *, block: int | None, chain_file: Path | None, folder: Path
 ) -> Glance:
     """Read an owner's positions at one block, the newest by default.
@@ -154,5 +154,5 @@ async def _pair_now(
 ) -> PairNow:
     (policy,) = load_portfolio(file, "what was found")
     book, outputs = await book_at(node, policy, head, multicall=MULTICALL3)
-    allowed = await allowances_told(reader, policy)
+    allowed = await describe_allowances(reader, policy)
     return PairNow(pair=pair, book=book, outputs=tuple(outputs), allowed=tuple(allowed))

@@ -30,7 +30,7 @@ async def feed_problems(
             yield Problem((*place, "max_age"), says)
 
 
-async def feeds_told(reader: ContractReader, policy: Policy, at: BlockRef) -> list[str]:
+async def describe_feeds(reader: ContractReader, policy: Policy, at: BlockRef) -> list[str]:
     """Describe each feed of a book: its own description, its answer, and the answer's age. Raises: NodeError."""
     feeds = list(dict.fromkeys(feed.feed for feed in policy.feeds()))
     if not feeds:

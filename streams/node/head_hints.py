@@ -49,7 +49,7 @@ class HeadHints:
                 await self._news.wait()
         self._news.clear()
 
-    async def on_and_on(self) -> None:
+    async def run_until_cancelled(self) -> None:
         """Listen until cancelled; each error is logged, and followed by another attempt."""
         failures = 0
         while True:

@@ -43,7 +43,7 @@ _CALL_TIMEOUT_S = 20.0
 
 
 class AnvilForks:
-    """Makes forks of a node's chain with an anvil program of this machine."""
+    """Forks a node's chain with a local anvil program."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class AnvilForks:
         multicall: Address = MULTICALL3,
         limit: RateLimit | None = None,
     ) -> None:
-        """Start nothing yet. The URL may hold a key: it is in no command line. All forks together ask as often as the limit says."""
+        """Prepare. The URL may hold a key: it is in no command line. All forks together keep to the rate limit."""
         self._program, self._url, self._multicall = program, rpc_url, multicall
         self._budget = NodeBudget(limit or RateLimit())
 
     @asynccontextmanager
     async def at(self, block: BlockRef, owner: Address, block_s: Seconds) -> AsyncIterator[Fork]:
-        """Fork the chain after a block, and throw the fork away at the end.
+        """Fork the chain after a block, and discard the fork at the end.
 
         Raises: NotTried where the block is on no branch or its state is gone, NodeError.
         """
@@ -93,13 +93,13 @@ class NoForks:
     """`port.Forks` where there is no program to fork with."""
 
     def at(self, block: BlockRef, owner: Address, block_s: Seconds) -> AbstractAsyncContextManager[Fork]:
-        """Describe so. Raises: NotTried."""
+        """Say that nothing can be forked. Raises: NotTried."""
         del block, owner, block_s
         raise NotTried("failed", "there is no anvil here to fork the chain with: `evenkeel doctor`")
 
 
 async def _header_of(node: HttpSenderNode, block: BlockRef, *, patience_s: float) -> Header:
-    """Find a block on the node's branch, with another above it, if that comes soon. Raises: NotTried, NodeError."""
+    """Read a block on the node's branch, once there is another above it, within a short time. Raises: NotTried, NodeError."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + patience_s
     while True:
@@ -115,7 +115,7 @@ async def _header_of(node: HttpSenderNode, block: BlockRef, *, patience_s: float
 
 
 class AnvilFork:
-    """`port.Fork` on an anvil that is a copy of the chain."""
+    """`port.Fork` on an anvil that forks the chain."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class AnvilFork:
         block_s: Seconds,
         multicall: Address,
     ) -> None:
-        """Take an anvil that stands at a block. The base fee stays what it is right after it."""
+        """Set an anvil whose head is the block. The base fee stays what it is right after it."""
         self._node, self._header, self._market = node, header, market
         self._owner, self._block_s, self._multicall = owner, block_s, multicall
         self._account: Account | None = None
@@ -135,16 +135,16 @@ class AnvilFork:
 
     @property
     def lent_wei(self) -> Wei:
-        """What it lent the owner for gas."""
+        """How much coin the fork lent the owner for gas."""
         return self._node.lent_wei.get(self._owner, Wei(0))
 
     async def as_live(self, tables: Tables, event: BlockSeen) -> BlockSeen:
-        """Add to the record of its first block what the watcher reads of live books only."""
+        """Add to the record of the fork's first block what the watcher reads for live books only."""
         reader = ContractReader(self._node, multicall=self._multicall, at=self._header.block.hash)
         return replace(event, reads=(*event.reads, *await allowances_at(reader, granted_by(tables))))
 
     async def send(self, intent: SubmitTransaction) -> Sequence[AnyEvent]:
-        """Send a transaction for the next block as its owner, or refuse it as a signer would; say which."""
+        """Send a transaction for the next block as its owner, or refuse it as a signer would; return which."""
         try:
             gas_used, fees = await self._judge(intent)
             hash_ = await self._transact(intent, fees)
@@ -167,7 +167,7 @@ class AnvilFork:
         )
 
     async def mine(self, tables: Tables) -> BlockSeen:
-        """Make the next block of what was sent, and give a shard its share."""
+        """Mine the next block of what was sent, and return a shard's part of it."""
         time_s = Seconds(self._header.block.timestamp_s + self._block_s)
         self._header = await self._node.mine(time_s, self._market.base_fee_wei)
         self._account = None
@@ -180,7 +180,7 @@ class AnvilFork:
         return event
 
     async def read(self, tables: Tables, wants: Sequence[DueRead]) -> Sequence[AnyEvent]:
-        """Read what a shard wants at the head."""
+        """Read what a shard needs at the head."""
         chain = profile(tables)
         assert chain is not None, "a shard without books wants nothing"
         place = ReadContext(chain=chain, block=self._header.block, term=tables.need(keys.WRITER, Writer).term)
@@ -188,7 +188,7 @@ class AnvilFork:
 
     # -------------------------------------------------------------- as a signer does
     async def _judge(self, intent: SubmitTransaction) -> tuple[int, Fees]:
-        """Ask what a signer asks of the chain: fees, and a simulation behind what waits. Raises: Refusal, NodeError."""
+        """Check what a signer checks on the chain: fees, and a simulation behind what is pending. Raises: Refusal, NodeError."""
         if intent.after in self._refused:
             raise Refusal("simulation", f"it follows {intent.after}, of which nothing comes")
         fees = first_fees(self._market, _caps_of(intent))
@@ -217,14 +217,14 @@ class AnvilFork:
             raise Refusal("simulation", str(error)) from None
 
     async def _known_account(self) -> Account:
-        """Return the owner's nonces: those of this block's transactions wait."""
+        """Return the owner's nonces: those of this block's transactions are pending."""
         if self._account is None:
             self._account = new_account(self._owner, await self._node.nonce(self._owner))
         return self._account
 
 
 def _caps_of(intent: SubmitTransaction) -> FeeCaps:
-    """Take the intent's own cap for both: what a signer's file allows is not known here."""
+    """Return the intent's own fee cap for both caps: what a signer's file allows is not known here."""
     return FeeCaps(max_fee_wei=intent.max_fee_per_gas_wei, tip_wei=intent.max_fee_per_gas_wei)
 
 

@@ -19,7 +19,7 @@ from streams.rehearse.port import NotTried
 
 
 def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, event: BlockSeen) -> Seconds:
-    """Take a shard of one's own back to before a block's record, which stands at an offset, and tell how long the block took.
+    """Rewind a shard of our own to before the block whose record is at an offset, and return the block time.
 
     The chain part goes back by its frames, as in a reorg; of effects only when the cooldown and the rests of a hedge began.
     Raises: NotTried.
@@ -56,7 +56,7 @@ def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, even
 
 
 def _hedge_before(effects: BookEffects, policy: Policy, at_s: Seconds) -> BookEffects:
-    """Forget the rests of a hedge that began with a block or after it: where it proposed, it did not rest."""
+    """Forget rests of a hedge that began with a block or later: at a block where it proposed, it did not rest."""
     rests_until_s, secured_at_s = effects.hedge_rests_until_s, effects.hedge_secured_at_s
     if policy.hedge and rests_until_s is not UNSET and rests_until_s - policy.hedge.pace_s >= at_s:
         effects = replace(effects, hedge_rests_until_s=UNSET)
@@ -66,7 +66,7 @@ def _hedge_before(effects: BookEffects, policy: Policy, at_s: Seconds) -> BookEf
 
 
 def telling_all_coins(tables: Tables, event: BlockSeen) -> BlockSeen:
-    """Let a block's record tell the coin balances of all accounts that are left, after `take_back`.
+    """Add the native balances of all remaining accounts to a block's record, after `take_back`.
 
     A record may tell only what has changed, with a checksum that is of the other books' accounts, too; what it leaves out is as before.
     """

@@ -34,30 +34,30 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 class ForkNode(HttpSenderNode):
-    """An anvil that may be told what to do."""
+    """An anvil that can be given commands."""
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
-        """Have lent nothing yet."""
+        """Start with nothing lent."""
         super().__init__(url, timeout_s=timeout_s)
         self.lent_wei: dict[Address, Wei] = {}
 
     async def impersonate_all(self) -> None:
-        """Take transactions in anybody's name without a signature."""
+        """Accept transactions from any sender without a signature."""
         await self._tell("anvil_autoImpersonateAccount", True)  # noqa: FBT003 - as the wire has it
 
     async def nonce(self, account: Address) -> int:
-        """Ask for the next nonce, behind what waits."""
+        """Return the next nonce, after pending transactions."""
         return await self._number("eth_getTransactionCount", account, "pending")
 
     async def lend(self, account: Address, least_wei: Wei) -> None:
-        """Give an account at least an amount of the chain's coin; no balance that is reported counts it."""
+        """Give an account at least an amount of the chain's coin; reported balances leave it out."""
         has_wei = await self._number("eth_getBalance", account, "latest")
         if has_wei < least_wei:
             await self._tell("anvil_setBalance", account, hex(least_wei))
             self.lent_wei[account] = Wei(self.lent_wei.get(account, 0) + least_wei - has_wei)
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
-        """Ask what accounts had after blocks, as if nothing had been lent."""
+        """Read native balances of accounts after blocks, without what was lent."""
         found = await super().native_balances(questions)
         return [
             None if wei is None else Wei(max(wei - self.lent_wei.get(account, 0), 0))
@@ -81,7 +81,7 @@ class ForkNode(HttpSenderNode):
         return Hash(parsed(_TEXT, answer, "eth_sendTransaction"))
 
     async def mine(self, time_s: Seconds, base_fee_wei: Wei) -> Header:
-        """Make a block of what waits."""
+        """Mine a block of the pending transactions."""
         await self._tell("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
         await self._tell("evm_setNextBlockTimestamp", time_s)
         await self._tell("evm_mine")
@@ -98,7 +98,7 @@ class ForkNode(HttpSenderNode):
 async def forked(
     program: Path, url: str, block: BlockNumber, *, timeout_s: float, budget: NodeBudget | None = None
 ) -> AsyncIterator[ForkNode]:
-    """Run an anvil on a free port of this machine that is a copy of another node's chain after a block.
+    """Run an anvil on a free local port that forks another node's chain after a block.
 
     It ends with the context, or with this process. The URL may hold a key: anvil gets another one, of a `forwarder`. What it asks of
     the node counts for the budget.
@@ -175,7 +175,7 @@ async def _start(
 
 
 async def _until_ready(process: asyncio.subprocess.Process, node: ForkNode, folder: Path) -> None:
-    """Wait until our own process listens: that the port answers alone could be another's doing."""
+    """Wait until our own process listens: another process could answer on the port."""
     try:
         async with asyncio.timeout(_READY_S):
             while not (folder / _READY_FILE).exists():
@@ -192,7 +192,7 @@ def _last_words(folder: Path) -> str:
 
 
 def _own_host() -> str:
-    """Choose a loopback address that nobody can guess.
+    """Choose a loopback address at random, so that nobody can guess it.
 
     anvil takes orders from whoever connects, and no rule of origins keeps a web page from opening a WebSocket.
     """

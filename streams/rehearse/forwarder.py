@@ -61,7 +61,7 @@ _ASKED = msgspec.json.Decoder(list[_Asked] | _Asked)
 
 @asynccontextmanager
 async def forwarding(url: str, *, timeout_s: float, budget: NodeBudget | None = None) -> AsyncIterator[str]:
-    """Forward to a node while the block lasts, from the URL that it yields. The node's own URL may hold a key."""
+    """Forward requests to a node during the `with` block, from the URL that it yields. The node's own URL may hold a key."""
     rpc = Rpc(url, timeout_s=timeout_s, budget=budget)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     app = web.Application(client_max_size=_MOST_REQUEST_BYTES)
@@ -78,7 +78,7 @@ async def forwarding(url: str, *, timeout_s: float, budget: NodeBudget | None = 
 
 
 class _Forwarder:
-    """Answers whoever knows the token, is not a web page, and only reads."""
+    """Answers requests with the token that come from no web page, and only reads."""
 
     def __init__(self, rpc: Rpc, token: str) -> None:
         self._rpc, self._token = rpc, token
@@ -101,7 +101,7 @@ class _Forwarder:
         return web.Response(body=body, content_type="application/json")
 
     def _is_ours(self, request: web.Request) -> bool:
-        """Turn web pages away: they name their origin, or reach this machine by another name."""
+        """Return whether a request is no web page's: those name their origin, or reach this machine by another name."""
         host = request.host.rpartition(":")[0]
         token = request.match_info["token"]
         return "Origin" not in request.headers and host == _HOST and hmac.compare_digest(token, self._token)

@@ -15,10 +15,10 @@ from pipeline.venues.due_read import DueRead
 
 
 class NotTried(Exception):  # noqa: N818 - an answer, not an error of ours
-    """A proposal cannot be tried, now or later."""
+    """Raised where a proposal cannot be tried, now or later."""
 
     def __init__(self, outcome: DryRunOutcome, reason: str, refusal: StallReason | None = None) -> None:
-        """Take what programs read, a sentence that people read, and the reason of a plan that may not begin."""
+        """Set a reason for programs, a sentence for people, and the reason of a plan that may not begin."""
         super().__init__(f"{outcome}: {reason}")
         self.outcome: DryRunOutcome = outcome
         self.reason = reason
@@ -26,30 +26,30 @@ class NotTried(Exception):  # noqa: N818 - an answer, not an error of ours
 
 
 class Fork(Protocol):
-    """The chain as it might go on. It tells what signer and watcher would tell, and no key is asked for.
+    """A possible continuation of the chain. It reports what signer and watcher would, and needs no key.
 
     Raises: NodeError where it does not answer.
     """
 
     @property
     def lent_wei(self) -> Wei:
-        """What it lent the owner for gas; in no balance that it tells."""
+        """How much coin the fork lent the owner for gas; reported balances leave it out."""
         ...
 
     async def as_live(self, tables: Tables, event: BlockSeen) -> BlockSeen:
-        """Add to the record of its first block what the watcher reads of live books only."""
+        """Add to the record of the fork's first block what the watcher reads for live books only."""
         ...
 
     async def send(self, intent: SubmitTransaction) -> Sequence[AnyEvent]:
-        """Send a transaction for the next block as its owner, or refuse it as a signer would; say which."""
+        """Send a transaction for the next block as its owner, or refuse it as a signer would; return which."""
         ...
 
     async def mine(self, tables: Tables) -> BlockSeen:
-        """Make the next block of what was sent, and give a shard its share."""
+        """Mine the next block of what was sent, and return a shard's part of it."""
         ...
 
     async def read(self, tables: Tables, wants: Sequence[DueRead]) -> Sequence[AnyEvent]:
-        """Read what a shard wants at the head."""
+        """Read what a shard needs at the head."""
         ...
 
 
@@ -57,7 +57,7 @@ class Forks(Protocol):
     """Makes forks, one at a time."""
 
     def at(self, block: BlockRef, owner: Address, block_s: Seconds) -> AbstractAsyncContextManager[Fork]:
-        """Fork the chain after a block, and throw the fork away at the end.
+        """Fork the chain after a block, and discard the fork at the end.
 
         Raises: NotTried where the block is on no branch or its state is gone, NodeError.
         """

@@ -44,7 +44,7 @@ _COMMITTED_S = 0.5
 
 
 class TryTiming(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a dry-run; nothing of this reaches what it finds."""
+    """Time limits of a dry-run, none of which affects its result."""
 
     within_s: float = 60.0
     """For one proposal."""
@@ -66,7 +66,7 @@ async def run_tries(
     timing: TryTiming | None = None,
     reach: Callable[[str], None] = _pass_by,
 ) -> None:
-    """Try what comes until SIGTERM, SIGINT or cancelled. Raises: InfrastructureError where the broker fails."""
+    """Try proposals until SIGTERM, SIGINT or cancellation. Raises: InfrastructureError where the broker fails."""
     await ensure_topics(kafka, chain_id, partitions)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(beating(kafka, chain_id, "rehearse", instance))
@@ -79,7 +79,7 @@ async def run_tries(
 
 
 class Tries:
-    """All proposals of a deployment that were not tried, one after the other."""
+    """Tries all untried proposals of a deployment, one after the other."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Tries:
         timing: TryTiming,
         reach: Callable[[str], None] = _pass_by,
     ) -> None:
-        """Know nothing yet. Each reader reads one thing at a time: one follows, the other looks up."""
+        """Prepare. Each reader reads one thing at a time: one follows, the other looks up."""
         self._tail, self._reader, self._producer = tail, reader, producer
         self._chain_id, self._forks, self._timing, self._reach = chain_id, forks, timing, reach
         self._untried: dict[tuple[ShardId, BookId], tuple[Untried, ...]] = {}
@@ -101,7 +101,7 @@ class Tries:
         self._failures = 0
 
     async def run(self) -> None:
-        """Try on and on. Raises: InfrastructureError."""
+        """Try proposals for ever. Raises: InfrastructureError."""
         states = await self._tail.shards(STATE.on(self._chain_id))
         ends = {shard: end for shard, (_, end) in (await self._tail.bounds(states)).items()}
         for shard, end in ends.items():
@@ -153,7 +153,7 @@ class Tries:
             self._tried.add((shard, untried.proposal))
 
     async def _wait_for_node(self, book: BookId, error: NodeError) -> None:
-        """Leave a proposal untried for now: what ails a node says nothing about what would come of it."""
+        """Leave a proposal untried for now: a failing node says nothing about its result."""
         self._failures += 1
         log.warning("waits for the node", book=book, error=redact(str(error)), failures=self._failures)
         await asyncio.sleep(retry_delay_s(Timing(), self._failures))
@@ -167,7 +167,7 @@ class Tries:
 
     # -------------------------------------------------------------- one of them
     async def _attend(self, shard: ShardId, book: BookId, untried: Untried) -> None:
-        """Try a proposal and tell what came of it, if nobody has. Raises: NodeError where the node has trouble."""
+        """Try a proposal and publish the result, if nobody has. Raises: NodeError where the node fails."""
         self._reach("found")
         if await self._is_told(shard, untried):
             return
@@ -186,7 +186,7 @@ class Tries:
         )
 
     async def _is_told(self, shard: ShardId, untried: Untried) -> bool:
-        """Return whether the outcome is in the log already, where the worker has not come to it."""
+        """Return whether the result is already in the log, where the worker has not reached it."""
         place = TopicPartition(EVENTS.on(self._chain_id), shard)
         cursor = (await load_shard(self._reader, self._chain_id, shard)).cursor
         _, end = (await self._reader.bounds([place]))[place]
@@ -197,7 +197,7 @@ class Tries:
         return False
 
     async def _bounded(self, shard: ShardId, book: BookId, untried: Untried) -> DryRun:
-        """Try it, again where the node fails, all within its time. Raises: NodeError where the node has trouble."""
+        """Try it within its time limit, again where the node fails. Raises: NodeError where the node fails."""
         trials: list[Trial] = []
         trouble: NodeError | None = None
         try:
@@ -223,7 +223,7 @@ class Tries:
         return trials[-1].told(failed.outcome, failed.reason) if trials else _told_nothing(failed)
 
     async def _trial(self, shard: ShardId, book: BookId, untried: Untried) -> Trial:
-        """Load the shard as it is committed, and the record that the proposal follows from. Raises: NotTried."""
+        """Load the shard's committed state, and the record that the proposal follows from. Raises: NotTried."""
         offset = await self._offset_of(shard, untried)
         place = TopicPartition(EVENTS.on(self._chain_id), shard)
         record = await self._reader.record_at(place, offset)
@@ -236,7 +236,7 @@ class Tries:
         return Trial(await load_shard(self._reader, self._chain_id, shard), book, untried, offset, seen)
 
     async def _offset_of(self, shard: ShardId, untried: Untried) -> Offset:
-        """Find a proposal among the last decisions: it names the record that it follows from. Raises: NotTried."""
+        """Find a proposal among the last decisions, which name the records that they follow from. Raises: NotTried."""
         place = TopicPartition(DECISIONS.on(self._chain_id), shard)
         for count in _LAST_DECISIONS:
             for record in reversed(await self._reader.last(place, count)):
@@ -259,7 +259,7 @@ class Tries:
 
 
 def _cause_of(proposal: str, record: Record) -> Offset | None:
-    """Read the offset that a decision follows from, if it is this proposal."""
+    """Return the offset that a decision follows from, if it is this proposal."""
     value = record.value or b""
     if mark(RebalanceProposed) not in value or proposal.encode() not in value:
         return None

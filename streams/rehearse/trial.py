@@ -45,12 +45,12 @@ _READ_ROUNDS = 4
 
 
 class Trial:
-    """A shard of our own, the fork that it follows, and what has come of the proposal so far."""
+    """A shard of our own, the fork that it follows, and the proposal's result so far."""
 
     def __init__(
         self, shard: Shard, book: BookId, untried: Untried, offset: Offset, event: BlockSeen
     ) -> None:
-        """Take the shard back to before the proposal's block, whose record stands at an offset. Raises: NotTried."""
+        """Rewind the shard to before the proposal's block, whose record is at an offset. Raises: NotTried."""
         self._shard, self._book, self._untried = shard, book, untried
         self.block_s: Seconds = take_back(shard, book, untried, offset, event)
         self._event = telling_all_coins(shard.tables, event)
@@ -86,7 +86,7 @@ class Trial:
         refusal: StallReason | None = None,
         awaits: OrderAwaited | UnsetType = UNSET,
     ) -> DryRun:
-        """Return what has come of it so far."""
+        """Return the result so far."""
         return DryRun(
             outcome=outcome,
             reason=reason,
@@ -103,7 +103,7 @@ class Trial:
 
     # -------------------------------------------------------------- what happens
     def _begin(self, event: BlockSeen) -> list[SubmitTransaction]:
-        """Apply the proposal's block to a live book: it must say the same, and open a plan. Raises: NotTried."""
+        """Apply the proposal's block to a live book, which must propose the same and open a plan. Raises: NotTried."""
         outputs = self._apply([event])
         proposed = [o.id.rpartition(".")[2] for o in outputs if isinstance(o, RebalanceProposed)]
         if proposed != [self._untried.proposal]:
@@ -149,7 +149,7 @@ class Trial:
         return next((output for output in self._said if isinstance(output, PlanClosed)), None)
 
     def _awaited(self) -> OrderAwaited | None:
-        """Find the order that the plan waits for: whoever carries it out on the chain does nothing on a fork."""
+        """Return the order that the plan waits for: whoever executes it on the chain does nothing on a fork."""
         shard, policy = self._shard, self.policy
         plan = shard.tables.find(keys.plan(self._book), Plan)
         if plan is None or plan.stalled_phase != SETTLE:
@@ -181,7 +181,7 @@ class Trial:
 
     # -------------------------------------------------------------- what it came to
     def _note_steps(self, block: BlockSeen) -> None:
-        """List the block's transactions of ours: a receipt is of an intent by its hash."""
+        """List our transactions in the block: a receipt belongs to an intent by its hash."""
         ours = self._hashes()
         self._steps += [
             DryRunStep(

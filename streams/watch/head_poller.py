@@ -52,7 +52,7 @@ class HeadPoller:
             await self._looked.wait_for(lambda: self._rounds > rounds)
             return self._rounds
 
-    async def on_and_on(self) -> None:
+    async def run_until_cancelled(self) -> None:
         """Poll until cancelled. Raises: SettingsError if the node follows another chain."""
         failures = 0
         while True:

@@ -150,9 +150,9 @@ class Watch:
         errors: list[BaseException] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                hints = () if self._hints is None else (self._hints.on_and_on(),)
+                hints = () if self._hints is None else (self._hints.run_until_cancelled(),)
                 attending = (self._attend(shard) for shard in self.shards)
-                for endless in (self._look.on_and_on(), *hints, *attending):
+                for endless in (self._look.run_until_cancelled(), *hints, *attending):
                     tasks.create_task(_never_in_silence(endless))
         except BaseExceptionGroup as group:
             errors += group.exceptions

@@ -26,7 +26,7 @@ from streams.devnet.reads import read
 from streams.devnet.third_asset import add_wbtc, provide
 from streams.devnet.world import DevnetPool, World
 from streams.node.contract_calls import ContractReader
-from streams.node.feed_facts import feed_problems, feeds_told
+from streams.node.feed_facts import describe_feeds, feed_problems
 from streams.node.multicall import MULTICALL3
 from streams.yaml_positions import Problem
 
@@ -234,7 +234,7 @@ async def test_a_feed_is_read_with_each_block_and_told_by_check(chain: Chain, wo
     async def problems() -> list[Problem]:
         at = (await node.newest()).block
         reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
-        assert await feeds_told(reader, book, at) or not followed.shard.tables.find(
+        assert await describe_feeds(reader, book, at) or not followed.shard.tables.find(
             f"feed/{FEED}", FeedAnswer
         )
         return [each async for each in feed_problems(reader, book, ("books", 0), at)]

@@ -51,7 +51,9 @@ def live_through(desk: Desk, story: list[tuple[int | None, int, bool, int]]) -> 
         else:
             answer(desk.watcher, says, ago_s)
         for place in range(blocks):
-            pushed = swings and not place and not desk.pending  # what waits would revert where the price jumps
+            pushed = (
+                swings and not place and not desk.pending
+            )  # what waits would revert where the price jumps
             out = desk.block(push=down if pushed else None)
             down = down != pushed
             found = trouble_at(desk)

@@ -25,7 +25,7 @@ async def looking(
     poller = HeadPoller(
         chain, ChainId(31_337), timing=timing, clock=lambda: 0.0, lag=ClockLag(chain, None), hints=hints
     )
-    task = asyncio.create_task(poller.on_and_on())
+    task = asyncio.create_task(poller.run_until_cancelled())
     try:
         yield poller
     finally:

@@ -34,7 +34,7 @@ async def listening(serve: Serve, *, silence: float = 60.0) -> AsyncIterator[Hea
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     hints = HeadHints(f"ws://127.0.0.1:{runner.addresses[0][1]}/{KEY}", silence_s=silence)
-    task = asyncio.create_task(hints.on_and_on())
+    task = asyncio.create_task(hints.run_until_cancelled())
     try:
         yield hints
     finally:

@@ -21,7 +21,7 @@ from worlds.toy_perp.forms import (
 from worlds.toy_perp.half import KIND
 
 from pipeline import keys
-from pipeline.advance.order_settlements import take_order_word
+from pipeline.advance.order_settlements import apply_order_statement
 from pipeline.decide.hedging import position_of
 from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
@@ -94,7 +94,7 @@ def shard() -> Shard:
 def say(shard: Shard, outcome: SaidOutcome, order: str = "7", book_id: str = "") -> list[Output]:
     event = OrderEndSaid(book=book_id or book().book, order=order, outcome=outcome, reason="a call", by="me")
     now = Provenance(shard=shard.id, offset=Offset(9), block=block(100), chain_id=ChainId(1))
-    return list(take_order_word(shard, event, now))
+    return list(apply_order_statement(shard, event, now))
 
 
 def order_of(shard: Shard) -> Order:

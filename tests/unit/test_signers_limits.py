@@ -17,7 +17,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from pipeline.venues.uniswap_v3.act.depth import depth_in_token1
-from pipeline.venues.uniswap_v3.act.drafts import draft, size_swap, tell_limit
+from pipeline.venues.uniswap_v3.act.drafts import describe_limit, draft, size_swap
 from pipeline.venues.uniswap_v3.act.market import read_market
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.calldata import read_calls
@@ -83,7 +83,7 @@ def test_a_swap_sells_no_more_of_the_depth_than_the_signer_lets_it(down, way):
     assert swap.limited
     assert swap.beyond_depth
     assert not swap.pays_sandwich
-    assert "max_share_of_depth" in tell_limit(swap)
+    assert "max_share_of_depth" in describe_limit(swap)
     sold = value_in_token1(swap.amount_in, pool.sqrt_price_x96) if down else swap.amount_in
     most = signers_depth.depth_in_token1(near_of(desk.shard)) * 3 // 10_000
     assert most * 8 < sold * 10 <= most * 10

@@ -78,7 +78,7 @@ _PASSING = frozenset(
 
 
 def passing_reasons() -> frozenset[str]:
-    """List reasons that follow from one block's prices, its gas or its place in the chain: the next may not give them.
+    """List the reasons that depend on one block's prices, gas or depth below the highest block: the next block may not give them.
 
     What trades in a pool can bring most of them about on purpose.
     """
@@ -86,7 +86,7 @@ def passing_reasons() -> frozenset[str]:
 
 
 def guards_with(venue: VenueGuards) -> Mapping[GuardReason, Guard]:
-    """List reason code and guard in the order in which they are asked: those of every book, and a venue's between them."""
+    """List reason codes and guards in the order in which they are asked: those of every book, with a venue's between them."""
     return {**BLOCK, **venue.prices, **REFERENCES, **GAS, **venue.sizes, **AMOUNTS, **venue.calls}
 
 
@@ -105,7 +105,7 @@ def guard(question: Question) -> GuardRefusal | None:
 
 
 def _spared(question: Question, venue: VenueGuards) -> set[str]:
-    """List the guards that are not asked: of what is urgent none on amounts and costs, nor any on prices where nothing is traded."""
+    """List the guards that are not asked: for what is urgent none on amounts and costs, nor on prices where nothing is traded."""
     if question.only_resets:
         return {*venue.prices, *REFERENCES, *GAS, "cost"}
     if not question.is_urgent:

@@ -6,7 +6,7 @@ from pipeline.book.inventory import WHOLE_BPS
 
 
 def no_improvement(question: Question) -> str | None:
-    """A move that leaves the book no better would come again after each cooldown, for ever.
+    """Refuse a plan that would not bring the book nearer to its target: it would be proposed again after each cooldown.
 
     Only a step that the market cuts short may leave it outside the inner band: it was weighed when it was chosen.
     """
@@ -42,7 +42,7 @@ def _kept(question: Question, seen: Foreseen) -> str:
 
 
 def notional(question: Question) -> str | None:
-    """Bound what one action moves, in raw quote."""
+    """Limit what one plan moves, in raw quote."""
     most = question.policy.limits.max_notional_quote
     if question.foreseen is not None and most is not None and question.notional_quote > most:
         return f"moves {question.notional_quote}, more than {most}"
@@ -50,7 +50,7 @@ def notional(question: Question) -> str | None:
 
 
 def daily_notional(question: Question) -> str | None:
-    """Bound what all actions within 24 hours move, in raw quote."""
+    """Limit what all plans within 24 hours move, in raw quote."""
     most = question.policy.limits.max_daily_notional_quote
     if question.foreseen is None or most is None:
         return None
@@ -59,7 +59,7 @@ def daily_notional(question: Question) -> str | None:
 
 
 def daily_actions(question: Question) -> str | None:
-    """Bound the number of actions within 24 hours."""
+    """Limit the number of plans within 24 hours."""
     count, most = 1 + len(question.today()), question.policy.limits.max_actions_per_day
     if question.foreseen is None or count <= most:
         return None

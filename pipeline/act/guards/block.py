@@ -9,7 +9,7 @@ TIP_WEI = 10**9
 
 
 def paused(question: Question) -> str | None:
-    """Nothing goes out while an operator has stopped all books, and of a stopped book only what takes permissions back.
+    """Refuse everything while an operator has paused all books, and for a paused book everything but revoking allowances.
 
     Whoever cancels what is signed wants nothing sent at all: the signer would refuse that too.
     """
@@ -21,7 +21,7 @@ def paused(question: Question) -> str | None:
 
 
 def stale_block(question: Question) -> str | None:
-    """A branch that is still far below the highest block ever seen tells an old price: it is being caught up with."""
+    """Refuse to act at a block far below the highest ever seen: its prices are old, the shard is still catching up."""
     head, highest = question.shard.tables.head, question.shard.tables.find(keys.HIGHEST, HighestHead)
     if head is None or highest is None:
         return "there is no head"
@@ -32,7 +32,7 @@ def stale_block(question: Question) -> str | None:
 
 
 def gas_price(question: Question) -> str | None:
-    """What must be offered for a unit of gas has a ceiling, until waiting has cost as much as what lies above it."""
+    """Limit the gas price, until waiting has cost as much as the excess."""
     wanted_wei = 2 * question.market.base_fee_wei + TIP_WEI
     most_wei = question.policy.limits.max_fee_per_gas_wei
     gas_limit = sum(each.call.gas_limit for each in question.drafts)
@@ -45,7 +45,7 @@ def gas_price(question: Question) -> str | None:
 
 
 def _dearer_than_foreseen(question: Question, gas_limit: int) -> str | None:
-    """In the middle of a plan, hold a phase's gas against what the whole plan's was foreseen to cost: a storm is waited out.
+    """Compare, in the middle of a plan, a phase's gas with the whole plan's expected gas: high gas prices are waited out.
 
     As above the ceiling, until waiting has cost as much. Where nothing of the plan was mined, hold what the whole usually uses.
     """

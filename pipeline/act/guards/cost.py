@@ -9,7 +9,7 @@ from pipeline.venues.registry import need_actions
 
 
 def costs_of(question: Question) -> ForeseenCost | None:
-    """Return what the whole plan costs, later what a phase does; None where gas has no price."""
+    """Return the cost of the whole plan, or later of a phase; None where gas has no price."""
     seen, actions = question.foreseen, need_actions(question.shard, question.policy, question.kind)
     if seen is None:
         limit = sum(each.call.gas_limit for each in question.drafts)
@@ -31,7 +31,7 @@ def costs_of(question: Question) -> ForeseenCost | None:
 
 
 def cost(question: Question) -> str | None:
-    """Hold what the whole plan costs, later what a phase does, against the plan's notional."""
+    """Limit the cost of the whole plan, or later of a phase, as a share of the plan's notional."""
     costs = costs_of(question)
     if costs is None:
         return "gas cannot be priced: neither base nor quote is the wrapped native token"
@@ -42,7 +42,7 @@ def cost(question: Question) -> str | None:
 
 
 def _most(question: Question) -> int:
-    """Return what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
+    """Return the most that may be spent; for a step that ends outside the inner band, in proportion to how much nearer it brings the share.
 
     Where a step also lets an idle book earn again, it is not a mere step. Units: raw quote. Rounds: down.
     """
@@ -58,7 +58,7 @@ def _most(question: Question) -> int:
 
 
 def daily_cost(question: Question) -> str | None:
-    """Bound what all actions within 24 hours cost, as a share of the book's value."""
+    """Limit the cost of all plans within 24 hours, as a share of the book's value."""
     costs = costs_of(question)
     if question.foreseen is None or costs is None:
         return None
@@ -68,7 +68,7 @@ def daily_cost(question: Question) -> str | None:
 
 
 def daily_gas(question: Question) -> str | None:
-    """Bound what gas costs within 24 hours, as a share of the book's value."""
+    """Limit the cost of gas within 24 hours, as a share of the book's value."""
     costs = costs_of(question)
     if question.foreseen is None or costs is None:
         return None

@@ -6,7 +6,7 @@ from pipeline.book.references import doubt
 
 
 def references(question: Question) -> str | None:
-    """A spot price that is far from another price of the same token may have been pushed; one that is not known says nothing."""
+    """Refuse a spot price that is far from a reference price: it may have been manipulated. An unknown reference refuses nothing here."""
     if not question.policy.all_references():
         return None
     prices = spot_prices(question.shard, question.policy)

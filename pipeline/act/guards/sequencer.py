@@ -6,7 +6,7 @@ from pipeline.venues.registry import hedge_venue, need_actions
 
 
 def sequencer(question: Question) -> str | None:
-    """Let go nothing but what takes risk away: permissions taken back, and of what is urgent the steps that need no price.
+    """Refuse all but what reduces risk: revoking allowances, and urgent steps that need no price.
 
     Where health is low all of an emergency goes once the sequencer is back. Lending markets let nobody be liquidated in the grace period,
     but for the weakest; whoever waited for its end would be liquidated in the block in which it ends.
@@ -29,7 +29,7 @@ def _needs_no_price(question: Question) -> bool:
 
 
 def _is_in_need(question: Question) -> bool:
-    """Return whether a book's health is below where its hedge acts: by the venue's own price, as who liquidates it asks."""
+    """Return whether a book's health is below its hedge's act level, by the price at which the venue liquidates."""
     policy, venue = question.policy, hedge_venue(question.policy)
     if venue is None or not policy.hedge:
         return False

@@ -8,13 +8,13 @@ from pipeline.units import Bps, Seconds
 
 
 def follow_band(path: BookPath, band: TargetBand, deviation_bps: Bps) -> bool:
-    """Return whether the share counts as outside: beyond the band, or not yet well inside it again."""
+    """Return whether the share counts as outside: beyond the band, or not yet far enough inside it again."""
     most_bps = band.inner_bps if path.outside_band else band.band_bps
     return abs(deviation_bps) > most_bps
 
 
 def is_steady(path: BookPath, band: TargetBand, least_bps: Bps, most_bps: Bps) -> bool:
-    """Return whether the share stays inside the band, or outside, wherever its deviation lies between these two."""
+    """Return whether the share stays inside the band, or outside, for every deviation between these two."""
     inner = Bps(band.inner_bps)
     if path.outside_band:
         return least_bps > inner or most_bps < -inner
@@ -22,7 +22,7 @@ def is_steady(path: BookPath, band: TargetBand, least_bps: Bps, most_bps: Bps) -
 
 
 def target_band(path: BookPath, band: TargetBand, now_s: Seconds) -> Verdict:
-    """Judge a book by its path up to and including this block."""
+    """Decide by a book's path up to and including this block."""
     trigger = _trigger(path, band, now_s)
     if trigger is None:
         return Rest(reason="inside_band")
@@ -39,6 +39,6 @@ def _trigger(path: BookPath, band: TargetBand, now_s: Seconds) -> Trigger | None
 
 
 def acts_from_s(path: BookPath, band: TargetBand) -> Seconds | None:
-    """Return from when on a book acts if it stays as it is: once its liquidity has been out of range for too long."""
+    """Return when an unchanged book will act: once its liquidity has been out of range for too long."""
     since_s = path.out_of_range_since_s
     return None if since_s is None else Seconds(since_s + band.hold_out_of_range_s + 1)

@@ -8,14 +8,14 @@ from pipeline.units import Bps
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the book should be, and why now."""
+    """The strategy wants the book moved: where to, and why now."""
 
     base_share_bps: Bps
     trigger: Trigger
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
-    """The book is as it should be."""
+    """The strategy wants nothing changed."""
 
     reason: RestReason
 

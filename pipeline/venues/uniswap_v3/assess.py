@@ -26,7 +26,7 @@ from pipeline.venues.uniswap_v3.position import fees_alone, in_range, owed_now, 
 
 
 class HeldNft(HeldItem, frozen=True, kw_only=True):
-    """An NFT at its pool's present price. Principal and fees together are what leaving would pay."""
+    """An NFT at its pool's present price. Principal and fees together are what a full withdrawal pays."""
 
     position: NftPosition
     token0: Address
@@ -40,7 +40,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
 
     @property
     def principal(self) -> tuple[RawAmount, RawAmount]:
-        """Liquidity at the pool's price, and what decreases left uncollected, in token0 and token1. Rounds: down."""
+        """The liquidity's amounts at the pool's price, and what decreases left uncollected, in token0 and token1. Rounds: down."""
         return self.exposures[0].amount, self.exposures[1].amount
 
     @property
@@ -50,12 +50,12 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
 
     @property
     def pays(self) -> tuple[RawAmount, RawAmount]:
-        """What leaving would pay in token0 and token1."""
+        """What a full withdrawal pays in token0 and token1."""
         (principal0, principal1), (fees0, fees1) = self.principal, self.fees
         return RawAmount(principal0 + fees0), RawAmount(principal1 + fees1)
 
     def liquidity_range(self) -> LiquidityRange | None:
-        """Find on which range its holdings change with the price; None where it has no liquidity."""
+        """The range on which its amounts change with the price; None where it has no liquidity."""
         if not self.provides_liquidity:
             return None
         return LiquidityRange(
@@ -80,7 +80,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
 
 
 class PositionTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """An NFT, as records that know no venue carry it."""
+    """An NFT in the form of records that know no venue."""
 
     token_id: TokenId
     pool: Address
@@ -102,18 +102,18 @@ class _Range(NamedTuple):
 
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:
-    """Walk the NFTs of a book on the deployment where it acts."""
+    """Iterate over the NFTs of a book on the deployment where it acts."""
     return positions_at(shard, policy, acting_deployment(policy))
 
 
 def positions_at(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, NftPosition]]:
-    """Walk the NFTs of a book at a deployment: those of its owner in its pools, but for what is set apart."""
+    """Iterate over the NFTs of a book at a deployment: those of its owner in its pools, except those set apart."""
     pools, owned = at.pools(policy), owned_nfts(shard.tables, at.manager, policy.owner)
     return ((key, position) for key, position in owned if position.pool in pools)
 
 
 def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
-    """Measure the NFTs of a book, or remember them while nothing that any of them follows from is new.
+    """Value the NFTs of a book, from the cache while nothing that they follow from has changed.
 
     Raises: ImpossibleFactError where a pool or range is not followed.
     """
@@ -125,7 +125,7 @@ def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[He
 
 
 def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
-    """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
+    """Value the NFTs of a book that have or are owed anything; the book says why others cannot be valued."""
     return shard.tables.derived(
         own_keys.shown_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
@@ -134,7 +134,7 @@ def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[H
 
 
 def touched_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Mapping[str, HeldNft | None]:
-    """Measure the NFTs of a book that what was written since this was last asked may concern, as `shown_nfts` does."""
+    """Value the NFTs of a book that writes since the last call may concern, like `shown_nfts`."""
     tables, pools = shard.tables, at.pools(policy)
     _, groups = _follows_from(tables, policy, at)
     owned = counted_nfts(tables, at.manager)
@@ -163,7 +163,7 @@ def _measure_if_possible(shard: Shard, item: str, position: NftPosition) -> Held
 
 
 def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tuple[object, ...]:
-    """Return what the worth of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
+    """Return what the value of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
     pools, groups = _follows_from(tables, policy, at)
     return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
 
@@ -177,7 +177,7 @@ def _follows_from(
 
 
 def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Name the entries of a book's pools, and under what the rest is listed."""
+    """Name the entries of a book's pools, and the groups of the rest."""
     names = tuple(sorted(pools))
     of_pools = (
         group for pool in names for group in (own_keys.tick.under(pool), own_keys.pool_position.under(pool))
@@ -187,7 +187,7 @@ def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...],
 
 
 def held_nft(shard: Shard, key: str, position: NftPosition) -> HeldNft:
-    """Measure one NFT, or remember it while nothing that it follows from is new.
+    """Value one NFT, from the cache while nothing that it follows from has changed.
 
     Raises: ImpossibleFactError where its pool or range is not followed.
     """
@@ -206,7 +206,7 @@ def held_nft(shard: Shard, key: str, position: NftPosition) -> HeldNft:
 
 
 def _matters(pool: Pool | None, position: NftPosition) -> object:
-    """Return what of its pool an NFT's worth follows from: in range all of it, else on which side of the range the price is.
+    """Return what of its pool an NFT's value follows from: in range all of it, else on which side of the range the price is.
 
     Beyond a range the amounts no longer follow the price, and fees no longer grow: growth inside is the difference of the ticks' own.
     """
@@ -219,13 +219,13 @@ def _matters(pool: Pool | None, position: NftPosition) -> object:
 
 @lru_cache(maxsize=65_536)
 def _used_by(item: str, pool: PoolId, lower: Tick, upper: Tick) -> tuple[str, str, str, str]:
-    """Name the entries of the pool, the ticks and the pool position that an NFT's worth follows from."""
+    """Name the entries of the pool, the ticks and the pool position that an NFT's value follows from."""
     used = own_keys.pool_position(pool, own_keys.manager_of(item), lower, upper)
     return keys.pool(pool), own_keys.tick(pool, lower), own_keys.tick(pool, upper), used
 
 
 def _measure(key: str, position: NftPosition, pool: Pool | None, at: _Range) -> HeldNft:
-    """Measure one NFT. Raises: ImpossibleFactError where its pool or range is not followed."""
+    """Value one NFT. Raises: ImpossibleFactError where its pool or range is not followed."""
     if pool is None:
         raise ImpossibleFactError(f"{key}: pool {position.pool} is not followed")
     ticks = position.tick_lower, position.tick_upper

@@ -31,10 +31,10 @@ from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 
 class UniswapV3Block:
-    """The pools and NFTs that one block touches."""
+    """Applies one block to the pools and NFTs that it touches."""
 
     def __init__(self, shard: Shard, items: Items, at: UniswapV3Deployment, now_s: Seconds) -> None:
-        """Have touched nothing yet."""
+        """Start without touched items."""
         self.swaps: list[tuple[RawLog, Fact]] = []
         self._shard = shard
         self._items = items
@@ -64,7 +64,7 @@ class UniswapV3Block:
         return keys.position(log.address, token_id)
 
     def apply(self, log: RawLog, fact: Fact) -> None:
-        """Move a pool or an NFT by one fact. Raises: PipelineError."""
+        """Apply one fact to a pool or an NFT. Raises: PipelineError."""
         if fact.address in self._pools:
             self._apply_to_pool(log, fact)
             return
@@ -118,7 +118,7 @@ class UniswapV3Block:
 
     # -------------------------------------------------------------- the block's end
     def spread_failures(self) -> None:
-        """Fail nothing more: an NFT of a pool that fails keeps its former value, and is not at fault."""
+        """Do nothing: an NFT of a failed pool keeps its former value, and is not at fault."""
 
     def write(self, event: BlockSeen) -> None:
         """Write every pool and NFT that has not failed."""

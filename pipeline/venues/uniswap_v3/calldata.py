@@ -30,7 +30,7 @@ _ROUTER_MULTICALL = function(ROUTER, "multicall", arguments="uint256,bytes[]")
 
 
 class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
-    """What leaves an NFT, and the least that it must pay; without liquidity only what is owed is collected."""
+    """A withdrawal from an NFT, with its minimums; without liquidity only what is owed is collected."""
 
     token_id: TokenId
     liquidity: Liquidity
@@ -51,7 +51,7 @@ class Called(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_withdraw(withdrawals: Iterable[Withdrawal], *, recipient: Address, deadline_s: Seconds) -> str:
-    """Tell the manager to burn liquidity of NFTs and to pay all that they are then owed, in one multicall."""
+    """Encode the multicall that burns liquidity of NFTs and collects all that they are then owed."""
     calls: list[bytes] = []
     for each in withdrawals:
         if each.liquidity:
@@ -74,7 +74,7 @@ def write_swap(
     limit_x96: SqrtPriceX96,
     deadline_s: Seconds,
 ) -> str:
-    """Tell the router to sell an exact input, or what of it trades before the price limit.
+    """Encode a sale of an exact input, or of what trades before the price limit.
 
     Raises: CalldataError for no input or no limit: to the router a 0 means all that it holds, or any price.
     """
@@ -94,7 +94,7 @@ def write_purchase(
     most_in: RawAmount,
     deadline_s: Seconds,
 ) -> str:
-    """Tell the router to buy an exact output, all of it or nothing, for at most an amount. Raises: CalldataError for no amount."""
+    """Encode a purchase of an exact output, all or nothing, for at most an amount. Raises: CalldataError for no amount."""
     if amount_out <= 0 or most_in <= 0:
         raise CalldataError(f"a purchase of {amount_out} for {most_in} at most")
     terms = (token_in, token_out, fee_pips, recipient, amount_out, most_in, 0)
@@ -112,7 +112,7 @@ def write_mint(
     recipient: Address,
     deadline_s: Seconds,
 ) -> str:
-    """Tell the manager to make an NFT of at most these amounts, of token0 and token1, and at least the minimums."""
+    """Encode a mint of at most these amounts of token0 and token1, and at least the minimums."""
     terms = (token0, token1, fee_pips, *ticks, *amounts, *minimums, recipient, deadline_s)
     return _MINT.calldata(terms)
 

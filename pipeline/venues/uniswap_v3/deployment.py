@@ -16,14 +16,14 @@ from pipeline.venues.uniswap_v3.forms import own_keys
 
 
 class UniswapV3Deployment(msgspec.Struct, frozen=True):
-    """A venue's name in the chain's profile, where its position manager stands, and its router, which only books that act need."""
+    """A venue's name in the chain's profile, its position manager, and its router, which only acting books need."""
 
     name: str
     manager: Address
     router: Address | None = None
 
     def pools(self, policy: Policy) -> tuple[PoolId, ...]:
-        """List the pools of a book that are of this deployment."""
+        """List the pools of a book at this deployment."""
         return policy.pools_of(self.name)
 
     def emits_any(self, logs: Sequence[RawLog]) -> bool:
@@ -40,7 +40,7 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
 
 
 def deployment_of(spec: VenueSpec) -> UniswapV3Deployment:
-    """Take the addresses out of a venue's specification. Raises: KeyError where it has no position manager."""
+    """Read a deployment from a venue's specification. Raises: KeyError where it has no position manager."""
     router = spec.contract("router") if spec.has("router") else None
     return UniswapV3Deployment(spec.name, spec.contract("position_manager"), router)
 

@@ -13,14 +13,14 @@ from pipeline.venues.uniswap_v3.working_pool import WorkingPool, drifted, imposs
 
 
 def replay_mint(pool: WorkingPool, mint: Minted, timestamp_s: int) -> None:
-    """Let liquidity in. Raises: PoolDriftedError by its amounts, ImpossibleFactError."""
+    """Add liquidity. Raises: PoolDriftedError by its amounts, ImpossibleFactError."""
     if not mint.liquidity:
         raise impossible(mint, "no liquidity came in")
     _move(pool, mint, mint.liquidity, timestamp_s)
 
 
 def replay_burn(pool: WorkingPool, burn: Burned, timestamp_s: int) -> None:
-    """Let liquidity out, or with none only book the range's fees.
+    """Remove liquidity, or without any only update the range's fees.
 
     Raises: PoolDriftedError by its amounts, ImpossibleFactError.
     """
@@ -54,7 +54,7 @@ def replay_collect(pool: WorkingPool, collect: Collected) -> None:
 
 
 def _move(pool: WorkingPool, fact: Minted | Burned, delta: int, timestamp_s: int) -> None:
-    """Change a range's liquidity by `delta`, in the order in which the pool does it."""
+    """Change a range's liquidity by `delta`, in the pool's own order of steps."""
     _check_range(pool, fact)
     _check_amounts(pool, fact, delta)
     lower, upper = fact.tick_lower, fact.tick_upper
@@ -97,7 +97,7 @@ def _check_amounts(pool: WorkingPool, fact: Minted | Burned, delta: int) -> None
 def _move_tick(
     pool: WorkingPool, fact: Minted | Burned, tick: Tick, gross_delta: int, net_delta: int
 ) -> None:
-    """Change what references a tick. One that is new assumes that all growth so far was below it."""
+    """Change the liquidity that references a tick. A new tick takes all growth so far to have been below it."""
     info = pool.ticks.get(tick)
     if info is None:
         below = tick <= pool.tick
@@ -119,7 +119,7 @@ def _move_tick(
 
 
 def _move_position(pool: WorkingPool, fact: Minted | Burned, delta: int) -> None:
-    """Book what a followed range earned until now, then change its liquidity."""
+    """Update what a followed range has earned so far, then change its liquidity."""
     key = (fact.owner, fact.tick_lower, fact.tick_upper)
     held = pool.positions[key]
     liquidity = held.liquidity + delta

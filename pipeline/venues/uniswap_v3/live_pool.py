@@ -16,7 +16,7 @@ from pipeline.venues.uniswap_v3.working_pool import PositionKey, WorkingPool
 
 @dataclass(kw_only=True, slots=True)
 class LivePool(WorkingPool):
-    """The plain working copy of one pool. After a raise throw it away and build it from entries again.
+    """The mutable working copy of one pool. After an exception it must be discarded and built from entries again.
 
     `ticks`, `observations` and `positions` are what is now; `touched_ticks`, `touched_observations` and
     `touched_positions` name what changed since it was built or settled. A touched tick that is not in
@@ -34,7 +34,7 @@ class LivePool(WorkingPool):
         observations: Mapping[int, OracleSlot],
         positions: Mapping[PositionKey, PoolPosition],
     ) -> LivePool:
-        """Make a working copy of entries; it does not write to them."""
+        """Build a working copy from entries; it does not write to them."""
         live = cls(
             address=address,
             origin=pool,
@@ -49,7 +49,7 @@ class LivePool(WorkingPool):
         return live
 
     def apply(self, fact: facts.PoolFact, timestamp_s: int) -> None:
-        """Move the pool to where the fact leaves it. `timestamp_s` is its block's.
+        """Apply a fact. `timestamp_s` is its block's.
 
         Raises: PoolDriftedError where the log disagrees with the curve,
         ImpossibleFactError where it cannot follow from the state.
@@ -77,7 +77,7 @@ class LivePool(WorkingPool):
                 assert_never(fact)
 
     def pool(self) -> Pool:
-        """Describe the pool as an entry, as it is now."""
+        """Return the pool's present state as an entry."""
         origin = self.origin
         return Pool(
             token0=origin.token0,
@@ -101,7 +101,7 @@ class LivePool(WorkingPool):
         )
 
     def track(self, owner: Address, lower: Tick, upper: Tick, position: PoolPosition) -> None:
-        """Follow a pool position from here on, as it stands now. Counts as touched."""
+        """Follow a pool position from now on. It counts as touched."""
         self.positions[owner, lower, upper] = position
         self.touched_positions.add((owner, lower, upper))
 

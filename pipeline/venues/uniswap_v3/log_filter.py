@@ -26,7 +26,7 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
     owners: frozenset[Address]
 
     def words(self) -> Sequence[LogWords]:
-        """List what logs must hold: a pool emits them, or the manager does and they name an NFT or who receives it."""
+        """List what a log must contain: a pool emits it, or the manager does and it names an NFT or its recipient."""
         ids = (f"0x{token_id:064x}" for token_id in self.token_ids)
         named = frozenset((*ids, *(topic_of(owner) for owner in self.owners)))
         return (LogWords(self.pools), LogWords(frozenset({self.manager}), named))

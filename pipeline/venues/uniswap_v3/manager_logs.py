@@ -28,7 +28,7 @@ MANAGER_TOPICS = frozenset(
 
 
 def decode_manager_log(log: RawLog) -> ManagerFact | None:
-    """Read a log that a position manager emitted; None where its topic says nothing of a position.
+    """Decode a log of a position manager; None where its event is not about a position.
 
     Raises: MalformedLogError.
     """
@@ -36,12 +36,12 @@ def decode_manager_log(log: RawLog) -> ManagerFact | None:
 
 
 def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
-    """Read an NFT contract's transfer; None where the topic is another's. Raises: MalformedLogError."""
+    """Decode a transfer of an NFT contract; None for another event. Raises: MalformedLogError."""
     return cast("NftTransferred | None", decode_log(log, _PLAIN_TRANSFERS, _TRANSFERS))
 
 
 def token_id_of(log: RawLog) -> TokenId | None:
-    """Read the NFT that a manager's log is about: last topic of a transfer, first of its other events."""
+    """Return the NFT that a manager's log is about: last topic of a transfer, first of its other events."""
     place = 3 if log.topics and log.topics[0] == TRANSFER_TOPIC else 1
     try:
         return TokenId(int(log.topics[place], 16))

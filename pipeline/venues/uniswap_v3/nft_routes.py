@@ -16,7 +16,7 @@ from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 
 def follow_nft(tables: Tables, log: RawLog, event: BlockSeen) -> None:
-    """Note who has an NFT now; one that comes to an owner is read, one that is burned is forgotten."""
+    """Record who has an NFT now; one that comes to an owner is read, one that is burned is forgotten."""
     try:
         moved = decode_nft_transfer(log)
     except MalformedLogError:
@@ -36,7 +36,7 @@ def follow_nft(tables: Tables, log: RawLog, event: BlockSeen) -> None:
 
 
 def _note_origin(tables: Tables, item: str, log: RawLog, event: BlockSeen, recipient: Address) -> None:
-    """Note whether an NFT comes to an owner by the book's own transaction: anybody can mint or send one to anybody.
+    """Record whether an NFT came to an owner by the book's own transaction: anybody can mint or send one to anybody.
 
     The last arrival holds, across reorgs too: another branch may give its number to another NFT.
     """

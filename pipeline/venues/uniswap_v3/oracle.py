@@ -14,7 +14,7 @@ GROWN_SLOT = OracleSlot(timestamp_s=1, tick_cumulative=0, seconds_per_liquidity_
 
 
 def first_slot(timestamp_s: int) -> OracleSlot:
-    """Begin a ring at the pool's initialisation."""
+    """Make the first observation, at the pool's initialisation."""
     return OracleSlot(
         timestamp_s=timestamp_s % SECONDS_WRAP,
         tick_cumulative=0,
@@ -24,7 +24,7 @@ def first_slot(timestamp_s: int) -> OracleSlot:
 
 
 def next_slot(last: OracleSlot, timestamp_s: int, tick: Tick, liquidity: Liquidity) -> OracleSlot:
-    """Carry an observation on to a later time through which tick and liquidity stood still.
+    """Extend an observation to a later time during which tick and liquidity did not change.
 
     Rounds: seconds per liquidity down; all three fields wrap at their width.
     Source: v3-core Oracle.transform
@@ -41,7 +41,7 @@ def next_slot(last: OracleSlot, timestamp_s: int, tick: Tick, liquidity: Liquidi
 
 
 def next_place(index: int, cardinality: int, cardinality_next: int) -> tuple[int, int]:
-    """Return the (index, cardinality) of the next write: the ring widens when it comes to its end.
+    """Return the (index, cardinality) of the next write: the ring grows when it reaches its end.
 
     Source: v3-core Oracle.write
     """
@@ -60,7 +60,7 @@ def observe_slots(
     tick: Tick,
     liquidity: Liquidity,
 ) -> tuple[int, int]:
-    """Return (tick cumulative, seconds per liquidity) as they were `seconds_ago`.
+    """Return (tick cumulative, seconds per liquidity) `seconds_ago`.
 
     Rounds: seconds per liquidity between two slots down; the tick needs none.
     Raises: OutOfRangeError where the ring does not reach back so far.
@@ -78,7 +78,7 @@ def observe_slots(
 def _around(
     slots: Mapping[int, OracleSlot], index: int, cardinality: int, now_s: int, target_s: int
 ) -> tuple[OracleSlot, OracleSlot]:
-    """Find the neighbours among which a time older than the newest slot lies."""
+    """Find the neighbouring observations of a time older than the newest."""
     written = cardinality if slots[(index + 1) % cardinality].initialized else index + 1
 
     def age_s(back: int) -> int:
@@ -107,5 +107,5 @@ def _between(before: OracleSlot, after: OracleSlot, target_s: int) -> tuple[int,
 
 
 def _age(now_s: int, timestamp_s: int) -> int:
-    """Order times on the clock that wraps: how long before `now_s`."""
+    """Return how long a time was before `now_s`, on the clock that wraps."""
     return (now_s - timestamp_s) % SECONDS_WRAP

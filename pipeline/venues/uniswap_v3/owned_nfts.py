@@ -30,10 +30,10 @@ def counted_nfts(tables: Tables, manager: Address) -> "CountedNfts":
 
 
 class CountedNfts:
-    """The NFTs of a deployment by owner, as the entries stood at the last `update`."""
+    """The NFTs of a deployment by owner, as of the last `update`."""
 
     def __init__(self, tables: Tables, manager: Address) -> None:
-        """Know of none yet."""
+        """Start without NFTs."""
         self._tables = tables
         self._begins = keys.position.under(manager) + "/"
         self._owners: dict[str, Address] = {}
@@ -43,11 +43,11 @@ class CountedNfts:
         """By the key of the pool position that they use. Whatever was ever there: an NFT keeps pool and range."""
 
     def find(self, owner: Address, item: str) -> NftPosition | None:
-        """Look an NFT up that an owner's book counts."""
+        """Return an NFT that an owner's book counts."""
         return self._of[owner].get(item) if self._owners.get(item) == owner else None
 
     def named_by(self, written: Iterable[str]) -> Iterable[str]:
-        """Name the NFTs whose worth follows from any of these entries."""
+        """Name the NFTs whose value follows from any of these entries."""
         items: dict[str, None] = {}
         for key in written:
             if key.startswith(self._begins):
@@ -65,12 +65,12 @@ class CountedNfts:
         return self._on_range.get(used, ())
 
     def of(self, owner: Address) -> Sequence[tuple[str, NftPosition]]:
-        """List those of an owner, by item in the items' order."""
+        """List an owner's NFTs, by item in the items' order."""
         owned = self._of.get(owner)
         return () if owned is None else tuple(owned.in_order().items())
 
     def update(self, written: Collection[str]) -> None:
-        """Look again at the NFTs that these keys are of, or tell of."""
+        """Read the NFTs of these keys again."""
         for key in written:
             item = key if key.startswith(self._begins) else keys.item_of(key)
             if item.startswith(self._begins):

@@ -98,7 +98,7 @@ def _collect(log: RawLog, raw: bytes) -> Collected:
 
 
 def _changed(fact: type[ChangedT]) -> Callable[[RawLog, bytes], ChangedT]:
-    """Make the reader of an event that changes an NFT's liquidity: an increase and a decrease have the same words."""
+    """Make the decoder of an event that changes an NFT's liquidity: an increase and a decrease have the same words."""
 
     def read(log: RawLog, raw: bytes) -> ChangedT:
         return fact(

@@ -23,7 +23,7 @@ from pipeline.venues.uniswap_v3.plain_logs import POOL_SHAPES
 
 
 def decode_pool_log(log: RawLog) -> PoolFact | None:
-    """Read a log that a pool emitted; None where its topic is not one of a pool's events.
+    """Decode a log of a pool; None for an event that is none of a pool's.
 
     Raises: MalformedLogError.
     """

@@ -11,12 +11,12 @@ from pipeline.venues.uniswap_v3.live_pool import LivePool
 
 
 def live_pool(shard: Shard, address: Address) -> LivePool | None:
-    """Find a pool's working copy, made from its entries where there is none; None before it was read."""
+    """Return a pool's working copy, building it from its entries where there is none; None before it was read."""
     return shard.working_copy(keys.pool(address), LivePool, lambda: _from_entries(shard.tables, address))
 
 
 def need_pool(shard: Shard, address: Address) -> LivePool:
-    """Find the working copy of a pool that must be followed. Raises: ImpossibleFactError."""
+    """Return the working copy of a pool that must be followed. Raises: ImpossibleFactError."""
     live = live_pool(shard, address)
     if live is None:
         raise ImpossibleFactError(f"pool {address} is not followed")

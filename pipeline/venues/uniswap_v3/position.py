@@ -26,7 +26,7 @@ Owed = tuple[RawAmount, RawAmount]
 
 
 def apply_manager_fact(position: NftPosition, pool_position: PoolPosition, fact: ManagerFact) -> NftPosition:
-    """Carry an NFT over one of its manager's events.
+    """Apply one of its manager's events to an NFT.
 
     `pool_position` is (manager, lower, upper) after the pool's own log of the same call.
 
@@ -93,7 +93,7 @@ def _owed_at(
     owed: tuple[RawAmount, RawAmount],
     who: NftPosition | PoolPosition,
 ) -> tuple[RawAmount, RawAmount]:
-    """Add what was earned until the growths inside its range stood there."""
+    """Add what was earned up to these growths inside its range."""
     earned0 = fees_since(inside_x128[0], who.inside0_last_x128, who.liquidity)
     earned1 = fees_since(inside_x128[1], who.inside1_last_x128, who.liquidity)
     return RawAmount((owed[0] + earned0) & MAX_UINT128), RawAmount((owed[1] + earned1) & MAX_UINT128)
@@ -108,7 +108,7 @@ def fees_alone(paid: tuple[RawAmount, RawAmount], position: NftPosition) -> tupl
 
 
 def in_range(tick: Tick, lower: Tick, upper: Tick) -> bool:
-    """Return whether a range earns at a tick: lower <= tick < upper."""
+    """Return whether a range is active at a tick: lower <= tick < upper."""
     return lower <= tick < upper
 
 
@@ -129,7 +129,7 @@ def _decreased(position: NftPosition, pool_position: PoolPosition, fact: Liquidi
 
 
 def _collected(position: NftPosition, pool_position: PoolPosition, fact: NftCollected) -> NftPosition:
-    """Subtract what was asked for; without liquidity the manager pokes nothing and copies nothing."""
+    """Subtract what was requested; without liquidity the manager does not poke the pool."""
     if position.liquidity:
         position = _poked(position, pool_position.inside0_last_x128, pool_position.inside1_last_x128)
     if fact.amount0 > position.owed0 or fact.amount1 > position.owed1:
@@ -147,7 +147,7 @@ def _collected(position: NftPosition, pool_position: PoolPosition, fact: NftColl
 
 
 def _poked(position: NftPosition, inside0_x128: GrowthX128, inside1_x128: GrowthX128) -> NftPosition:
-    """Book what the NFT earned until the growths inside its range stood there."""
+    """Update what the NFT has earned up to these growths inside its range."""
     earned0 = fees_since(inside0_x128, position.inside0_last_x128, position.liquidity)
     earned1 = fees_since(inside1_x128, position.inside1_last_x128, position.liquidity)
     return msgspec.structs.replace(

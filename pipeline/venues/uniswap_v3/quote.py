@@ -17,7 +17,7 @@ from pipeline.venues.uniswap_v3.working_pool import WorkingPool
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a swap would leave the pool; positive delta: the pool receives."""
+    """The pool's price and both amounts after a swap; positive: the pool receives."""
 
     amount0_delta: RawAmount
     amount1_delta: RawAmount
@@ -29,7 +29,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 def quote(
     pool: WorkingPool, amount: RawAmount, *, zero_for_one: bool, limit_x96: SqrtPriceX96 | None = None
 ) -> Quote:
-    """Run a swap forward: a positive amount is an exact input, a negative one an exact output.
+    """Compute a swap: a positive amount is an exact input, a negative one an exact output.
 
     Without a limit the price may go as far as it can. Less than `amount` trades where the limit is met first.
 

@@ -15,7 +15,7 @@ from pipeline.venues.uniswap_v3.working_pool import WorkingPool, drifted, imposs
 
 
 def replay_initialize(pool: WorkingPool, fact: Initialized, timestamp_s: int) -> None:
-    """Give the pool its first price and observation.
+    """Set the pool's first price and observation.
 
     Raises: ImpossibleFactError if it has one or the price cannot be, PoolDriftedError by its tick.
     """
@@ -33,7 +33,7 @@ def replay_initialize(pool: WorkingPool, fact: Initialized, timestamp_s: int) ->
 
 
 def replay_flash(pool: WorkingPool, flash: Flashed) -> None:
-    """Spread what a flash loan paid. Raises: ImpossibleFactError if it paid less than its fee, or had no lender."""
+    """Distribute the fees of a flash loan. Raises: ImpossibleFactError if it paid less than its fee, or nobody was in range."""
     if not pool.liquidity:
         raise impossible(flash, "nobody is in range to lend")
     for lent, paid in ((flash.amount0, flash.paid0), (flash.amount1, flash.paid1)):
@@ -44,7 +44,7 @@ def replay_flash(pool: WorkingPool, flash: Flashed) -> None:
 
 
 def replay_protocol_fee(pool: WorkingPool, fact: ProtocolFeeSet) -> None:
-    """Change the protocol's share of what comes in from here on."""
+    """Change the protocol's share of future fees."""
     pool.fee_protocol0, pool.fee_protocol1 = fact.fee_protocol0, fact.fee_protocol1
 
 
@@ -59,7 +59,7 @@ def replay_protocol_collect(pool: WorkingPool, fact: ProtocolFeesCollected) -> N
 
 
 def replay_cardinality(pool: WorkingPool, fact: CardinalityGrown) -> None:
-    """Prepare slots that the ring will widen into. Raises: ImpossibleFactError if it does not grow."""
+    """Add slots that the ring will grow into. Raises: ImpossibleFactError if their number does not grow."""
     before, after = pool.observation_cardinality_next, fact.observation_cardinality_next
     if not 0 < before < after:
         raise impossible(fact, f"a ring of {before} does not grow to {after}")

@@ -22,7 +22,7 @@ READS = (PoolObserved, OwnerObserved, PositionObserved)
 
 
 def write_read(shard: Shard, event: Observed, at: UniswapV3Deployment) -> None:
-    """Take a read as the truth of its pool or NFT; an owner's list concerns only what is routed."""
+    """Write a read as the truth about its pool or NFT; an owner's list changes routes only."""
     match event:
         case PoolObserved():
             _write_pool(shard, event)
@@ -33,7 +33,7 @@ def write_read(shard: Shard, event: Observed, at: UniswapV3Deployment) -> None:
 
 
 def _write_pool(shard: Shard, event: PoolObserved) -> None:
-    """Replace a pool; the pool positions are read again with the NFTs that use them."""
+    """Replace a pool; its pool positions are read again with the NFTs that use them."""
     tables, at = shard.tables, event.pool
     new = {own_keys.tick(at, t.tick): t.info for t in event.ticks}
     slots = {keys.observation(at, i): slot for i, slot in enumerate(event.observations)}
@@ -67,7 +67,7 @@ def _write_position(shard: Shard, event: PositionObserved, at: UniswapV3Deployme
 
 
 def differences(shard: Shard, event: Observed) -> list[str]:
-    """List where the chain's pool or NFT is not what the shard holds."""
+    """List where the pool or NFT on the chain differs from the shard's."""
     match event:
         case PoolObserved():
             return list(_pool_differences(shard, event))

@@ -34,10 +34,10 @@ def routed_nfts(tables: Tables, at: UniswapV3Deployment) -> "RoutedNfts":
 
 
 class RoutedNfts:
-    """The NFTs of a deployment, as the entries stood at the last `update`."""
+    """The NFTs of a deployment, as of the last `update`."""
 
     def __init__(self, tables: Tables, at: UniswapV3Deployment) -> None:
-        """Know of none yet."""
+        """Start without NFTs."""
         self._tables, self._at = tables, at
         self._begins = keys.position.under(at.manager) + "/"
         self._counted: dict[Address, InKeyOrder[Route]] = {}
@@ -52,7 +52,7 @@ class RoutedNfts:
         self._due: dict[BookId, InKeyOrder[DueRead]] = {}
 
     def counted(self, owner: Address) -> Mapping[str, Route]:
-        """Return the NFTs that an owner's book counts, by item in the items' order: all but those that are set apart."""
+        """Return the NFTs that an owner's book counts, by item in the items' order: all except those set apart."""
         return self._counted.get(owner, {})
 
     def due(self, book: BookId) -> Iterator[DueRead]:
@@ -67,13 +67,13 @@ class RoutedNfts:
         )
 
     def books_of(self, item: str) -> list[BookId]:
-        """List the books of whoever has an NFT, or has had it."""
+        """List the books of everybody who has or had an NFT."""
         owner, former = self._owners.get(item), self._former_owners.get(item, frozenset())
         owners = former if owner is None else {owner, *former}
         return [book for each in owners for book in self._policies.get(each, ())]
 
     def update(self, written: Collection[str]) -> None:
-        """Look again at what follows from these keys."""
+        """Update what follows from these keys."""
         items: dict[str, None] = {}
         for key in written:
             if keys.policy.matches(key):
@@ -88,7 +88,7 @@ class RoutedNfts:
 
     # -------------------------------------------------------------- policies
     def _take_policy(self, key: str) -> Iterable[str]:
-        """Take a policy as it is now, and list the NFTs of its owner."""
+        """Read a policy again, and list the NFTs of its owner."""
         book, policy = keys.policy.parse(key)[0], self._tables.find(key, Policy)
         former = self._books.pop(book, None)
         if former is not None:
@@ -101,7 +101,7 @@ class RoutedNfts:
 
     # -------------------------------------------------------------- NFTs
     def _take_item(self, item: str) -> None:
-        """Take an NFT as it is now: whose it is, and for which books it must be read."""
+        """Read an NFT again: whose it is, and for which books it must be read."""
         route = self._tables.find(keys.route(item), Route)
         owner = route.owner if route is not None and is_ours(self._tables, item) else None
         former = self._owners.get(item)
@@ -121,7 +121,7 @@ class RoutedNfts:
                 self._due[book].put(item, read)
 
     def _forget(self, item: str, owner: Address) -> None:
-        """Take an NFT from an owner who does not have it any more, or does without it."""
+        """Remove an NFT from an owner who no longer has it, or whose book leaves it out."""
         del self._owners[item]
         self._former_owners[item] = self._former_owners.get(item, frozenset()) | {owner}
         pool = self._counted[owner][item].pool
@@ -149,6 +149,6 @@ class RoutedNfts:
 
 
 def is_ours(tables: Tables, item: str) -> bool:
-    """Return whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
+    """Return whether an NFT of an owner belongs to its book: by the operator's request, else unless somebody else sent it."""
     word = tables.find(keys.adopted(item), Adopted)
     return tables.find(keys.gift(item), Gift) is None if word is None else word.ours

@@ -24,7 +24,7 @@ _OF_A_POOL = keys.families(keys.pool, own_keys.tick, keys.observation, own_keys.
 
 
 def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
-    """List the pools of a policy, and its owner, whose NFTs are looked up. A further deployment counts where a pool is of it."""
+    """List the pools of a policy, and its owner, whose NFTs are looked up. A further deployment counts where it has one of the pools."""
     pools = at.pools(policy)
     for pool in pools:
         yield keys.pool(pool)
@@ -33,7 +33,7 @@ def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
 
 
 def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
-    """Walk all NFTs of a deployment that a shard knows of."""
+    """Iterate over all NFTs of a deployment that a shard knows."""
     ours = keys.position.under(at.manager) + "/"
     for key, route in tables.group(ROUTED, Route):
         item = keys.item_of(key)
@@ -62,7 +62,7 @@ def checked_items(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> It
 
 
 def set_apart(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> list[str]:
-    """List the NFTs of a deployment that a book's owner has and the book does without."""
+    """List the NFTs of a deployment that a book's owner has and the book leaves out."""
     return [
         item
         for item, route in routed(tables, at)
@@ -71,7 +71,7 @@ def set_apart(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> list[s
 
 
 def follow_read(tables: Tables, event: Observed, route: Route) -> Route:
-    """Note who has an NFT and in which pool, and the NFTs that an owner has."""
+    """Record who has an NFT and in which pool, and the NFTs that an owner has."""
     match event:
         case PositionObserved():
             return msgspec.structs.replace(route, pool=event.position.pool, owner=event.position.owner)

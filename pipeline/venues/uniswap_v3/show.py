@@ -47,11 +47,11 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
                 yield _show_swap(log, swap, now)
 
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
-        """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
+        """Value the NFTs of a book that have or are owed anything; the book says why others cannot be valued."""
         return shown_nfts(shard, policy, self.deployment)
 
     def touched_items(self, shard: Shard, policy: Policy) -> Mapping[str, HeldNft | None]:
-        """Measure the NFTs of a book that what was written since may concern."""
+        """Value the NFTs of a book that writes since the last call may concern."""
         return touched_nfts(shard, policy, self.deployment)
 
     def _published(self, shard: Shard) -> Mapping[PoolId, str]:
@@ -97,17 +97,17 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         )
 
     def face(self, held: HeldItem) -> tuple[object, ...]:
-        """List what of an NFT is published at once; the amounts of its liquidity follow from its pool's view."""
+        """List the fields of an NFT whose change is published at once; the amounts follow from its pool's view."""
         assert isinstance(held, HeldNft)
         amounts = () if held.position.liquidity else (held.principal, held.fees)
         return (held.position, held.in_range, *amounts)
 
     def may_depart(self, event: BlockSeen) -> bool:
-        """Return whether the position manager says anything in a block."""
+        """Return whether the position manager emitted any log in a block."""
         return self.deployment.emits_any(event.logs)
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
-        """Return who has an NFT now that a book had before a block."""
+        """Return the new owner of an NFT that a book had before a block."""
         assert isinstance(held, HeldNft)
         route = shard.tables.find(keys.route(held.item), Route)
         to = None if route is None else route.owner
@@ -147,7 +147,7 @@ def _show_swap(log: RawLog, swap: Swapped, now: Provenance) -> SwapSeen:
 
 
 def _last_transfer(event: BlockSeen, item: str) -> Hash | None:
-    """Find the transaction of a block that moved an NFT last."""
+    """Find the last transaction of a block that transferred an NFT."""
     return next((log.transaction_hash for log in reversed(event.logs) if _moves(log, item)), None)
 
 

@@ -33,7 +33,7 @@ _FEES_SHIFT = 7
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """The NFTs that a book has in one pool, added up at its present price."""
+    """The sums of a book's NFTs in one pool at its present price."""
 
     count: int
     in_range: Liquidity
@@ -53,7 +53,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sum_up(pool: Pool, nfts: Iterable[HeldNft]) -> Sums:
-    """Add up a book's NFTs in a pool."""
+    """Sum a book's NFTs in a pool."""
     held = list(nfts)
     live = [each for each in held if each.provides_liquidity]
     ends = {end for nft in live for end in (nft.position.tick_lower, nft.position.tick_upper)}
@@ -78,7 +78,7 @@ def _both(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
 
 
 class _Prices(NamedTuple):
-    """The price of a pool, and how far it may go down and up."""
+    """A pool's price, and how far it may fall and rise."""
 
     low: SqrtPriceX96
     now: SqrtPriceX96
@@ -112,7 +112,7 @@ def _sum_up(pool: PoolId, state: Pool, held: Sequence[HeldNft]) -> Sums:
 
 
 def span_of(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int) -> PoolSpan | None:
-    """Bound a pool: as wide as its cell and the ranges let it be, then halved a number of times; None where nothing can be bounded."""
+    """Bound a pool: as wide as its cell and the ranges allow, then halved a number of times; None where no bound is possible."""
     prices = _prices(tables, pool, state, sums, halvings)
     grows = _growth(state, sums, halvings)
     if prices is None or grows is None:
@@ -136,7 +136,7 @@ def span_of(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int
 
 
 def _prices(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int) -> _Prices | None:
-    """Find the prices at which something else than an amount changes, and come that much closer; both ends are outside."""
+    """Find the prices at which more than amounts change, and stay a little inside them; both ends are outside."""
     now = state.sqrt_price_x96
     cell = cell_of(tables, pool, spot_at(state, now))
     lowest, highest = (sqrt_price_at_tick(Tick(each)) for each in cell_bounds(cell))
@@ -148,7 +148,7 @@ def _prices(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int
 
 
 def _growth(state: Pool, sums: Sums, halvings: int) -> tuple[int, int] | None:
-    """Allow fees of a part of what the NFTs are worth, in each token; None where a counter would wrap."""
+    """Allow fees up to a share of the NFTs' value, in each token; None where a counter would wrap."""
     square = state.sqrt_price_x96 * state.sqrt_price_x96
     worth0 = sums.pays[0] + (sums.pays[1] << 192) // square
     worth1 = sums.pays[1] + (sums.pays[0] * square >> 192)
@@ -160,7 +160,7 @@ def _growth(state: Pool, sums: Sums, halvings: int) -> tuple[int, int] | None:
 
 
 def _moves(prices: _Prices, sums: Sums) -> Sequence[tuple[int, int]]:
-    """Bound how much less and more of each token the liquidity in range can be. Rounds: apart."""
+    """Bound by how much each token of the liquidity in range can fall and rise. Rounds: outwards."""
     of0 = [(prices.now, prices.high), (prices.low, prices.now)]
     of1 = [(prices.low, prices.now), (prices.now, prices.high)]
     moves0 = [amount0_delta(*ends, sums.in_range, round_up=True) + sums.count for ends in of0]
@@ -169,7 +169,7 @@ def _moves(prices: _Prices, sums: Sums) -> Sequence[tuple[int, int]]:
 
 
 def spot_at(state: Pool, sqrt_price_x96: SqrtPriceX96) -> Spot:
-    """Return a pool's price at a square root: sqrt^2 / 2^192."""
+    """Convert a pool's square-root price into a price: sqrt^2 / 2^192."""
     return Spot(token0=state.token0, token1=state.token1, price=price_of_root(sqrt_price_x96))
 
 
@@ -183,7 +183,7 @@ def _bounds(pool: PoolId, state: Pool, prices: _Prices, grows: tuple[int, int] |
 
 
 def measures(tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-    """Return the measures of the pools among entries that were written, as they are now."""
+    """Return the present measures of the pools among written entries."""
     for key in [each for each in written if keys.pool.matches(each)]:
         state = tables.find(key, Pool)
         if state is not None:

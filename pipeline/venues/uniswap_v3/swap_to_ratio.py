@@ -63,7 +63,7 @@ def swap_to_ratio(
     *,
     window_x96: Ends = (LOWEST_LIMIT_X96, HIGHEST_LIMIT_X96),
 ) -> SwapPlan:
-    """Find the least input whose swap, ending within a window of prices, makes the most liquidity of a range.
+    """Find the least input whose swap, ending within a price window, gives the most liquidity of a range.
 
     `pool` is as it will be when the swap comes: our own liquidity burned, the new range not yet minted.
     Without a window a pool that has nothing in the way is moved to any price.
@@ -109,7 +109,7 @@ class _Held(msgspec.Struct, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """How far a swap has come: what was offered for it, what is held, the liquidity ahead."""
+    """The state of a partial swap: the input so far, what is held, the liquidity ahead."""
 
     offered: RawAmount
     held: _Held
@@ -118,7 +118,7 @@ class _Place(msgspec.Struct, frozen=True):
 
 @dataclass
 class _Search:
-    """A pool, what is held, the range's ends, and the direction in which the excess is sold."""
+    """A search with a pool, the tokens held, the range's ends, and the direction in which the excess token is sold."""
 
     pool: WorkingPool
     now: _Held
@@ -135,7 +135,7 @@ class _Search:
         return cls(pool, now, ends_x96, window_x96[0 if down else 1], down=down)
 
     def best(self) -> tuple[RawAmount, bool]:
-        """Find the least input that makes the most liquidity, and whether the limit stops it."""
+        """Find the least input that gives the most liquidity, and whether the limit stops it."""
         if self._is_turned(self.now):
             return RawAmount(0), False
         if not self._is_ahead(self.limit_x96):
@@ -174,12 +174,12 @@ class _Search:
         return liquidity_sides(held.sqrt_price_x96, *self.ends_x96, held.amount0, held.amount1)
 
     def minted(self, amount_in: int) -> int:
-        """Return what a mint after a swap makes; 0 where it reverts. Until the excess turns it grows with the input."""
+        """Return the liquidity of a mint after a swap; 0 where it reverts. It grows with the input until the other token is in excess."""
         sides = self._sides(self.after(amount_in))
         return min(sides) if sides_fit(sides) else 0
 
     def _is_turned(self, held: _Held) -> bool:
-        """Return whether what was in excess is not any more."""
+        """Return whether the token that was in excess no longer is."""
         side0, side1 = self._sides(held)
         return side1 >= side0 if self.down else side0 >= side1
 
@@ -187,7 +187,7 @@ class _Search:
         return price_x96 < self.now.sqrt_price_x96 if self.down else price_x96 > self.now.sqrt_price_x96
 
     def _guess(self, most: RawAmount) -> int:
-        """Step from stop to stop to where the excess turns or is sold, and solve between the last two."""
+        """Step from tick to tick until the other token is in excess or everything is sold, and solve between the last two."""
         stops = self._stops()
 
         def is_beyond(number: int) -> bool:
@@ -205,7 +205,7 @@ class _Search:
         return start.offered + self._rest(start, stops[number])
 
     def _rest(self, start: _Place, stop_x96: SqrtPriceX96) -> RawAmount:
-        """Solve for the input from a place on, no further than the next stop."""
+        """Solve for the input from a point on, no further than the next stop."""
         held, fee_pips = start.held, self.pool.fee_pips
         end_x96 = price_at_ratio(
             held.sqrt_price_x96,
@@ -222,7 +222,7 @@ class _Search:
         return input_to_price(held.sqrt_price_x96, end_x96, start.liquidity, fee_pips)
 
     def _stops(self) -> list[SqrtPriceX96]:
-        """List the prices between which the curve is one: ticks, the range's ends, the limit; in order."""
+        """List the prices between which the liquidity is constant: ticks, the range's ends, the limit; in order."""
         far_x96 = (
             max(self.limit_x96, self.ends_x96[0]) if self.down else min(self.limit_x96, self.ends_x96[1])
         )

@@ -23,7 +23,7 @@ from pipeline.venues.uniswap_v3.working_pool import WorkingPool, drifted, imposs
 
 
 def replay_swap(pool: WorkingPool, swap: Swapped, timestamp_s: int) -> None:
-    """Move the pool to where the trade left it.
+    """Apply a swap's log to the pool.
 
     Raises: PoolDriftedError if amounts, liquidity or tick of the log are not those of the curve;
     ImpossibleFactError if no trade can look like this.
@@ -109,7 +109,7 @@ def _check_shape(pool: WorkingPool, swap: Swapped, *, down: bool) -> None:
 
 
 def _walk(pool: WorkingPool, swap: Swapped, left_in: RawAmount, left_out: RawAmount, *, down: bool) -> None:
-    """Take every full step, then the last.
+    """Take every full step, then the last one.
 
     A price that ends on a stop has crossed it; input that is left after that belongs to the range
     beyond, where it was too little to move the price.
@@ -146,7 +146,7 @@ def _walk(pool: WorkingPool, swap: Swapped, left_in: RawAmount, left_out: RawAmo
 def _last_step(
     pool: WorkingPool, swap: Swapped, left_in: RawAmount, left_out: RawAmount, *, down: bool
 ) -> None:
-    """Go to the end within one range: what input the curve does not take is the fee, and must be a fee."""
+    """Compute the last step within one range: input that the curve does not take is the fee, and must equal it."""
     start_x96, end_x96 = pool.sqrt_price_x96, swap.sqrt_price_x96
     amount_in, amount_out = amounts_between(start_x96, end_x96, pool.liquidity)
     fee = RawAmount(left_in - amount_in)
@@ -169,7 +169,7 @@ def _last_step(
 
 
 def _is_input_to(pool: WorkingPool, end_x96: SqrtPriceX96, offered: RawAmount, *, down: bool) -> bool:
-    """Return whether an exact input, used up within this range, ends at that price."""
+    """Return whether an exact input, used up within this range, ends at a price."""
     try:
         return end_x96 == price_after_input(
             pool.sqrt_price_x96, pool.liquidity, less_fee(offered, pool.fee_pips), zero_for_one=down
@@ -179,7 +179,7 @@ def _is_input_to(pool: WorkingPool, end_x96: SqrtPriceX96, offered: RawAmount, *
 
 
 def _is_output_to(pool: WorkingPool, end_x96: SqrtPriceX96, wanted: RawAmount, *, down: bool) -> bool:
-    """Return whether an exact output, reached within this range, ends at that price: rounding may overshoot."""
+    """Return whether an exact output, reached within this range, ends at a price: rounding may overshoot."""
     try:
         return wanted > 0 and end_x96 == price_after_output(
             pool.sqrt_price_x96, pool.liquidity, wanted, zero_for_one=down

@@ -10,7 +10,7 @@ _SECONDS_PER_LIQUIDITY_BITS = 160
 
 
 def observe(live: LivePool, now_s: int, seconds_ago: Seconds) -> tuple[int, int]:
-    """Return (tick cumulative, seconds per liquidity Q128) of `seconds_ago`, as the pool's `observe` answers.
+    """Return (tick cumulative, seconds per liquidity Q128) `seconds_ago`, as the pool's `observe` answers.
 
     Raises: OutOfRangeError where the observations do not reach back so far.
     """
@@ -40,7 +40,7 @@ def mean_tick(live: LivePool, now_s: int, seconds_ago: Seconds) -> Tick:
 
 
 def mean_liquidity(live: LivePool, now_s: int, seconds_ago: Seconds) -> Liquidity:
-    """Return the harmonic mean of what was in range over the last `seconds_ago`.
+    """Return the harmonic mean of the liquidity in range over the last `seconds_ago`.
 
     Rounds: down.
     Raises: OutOfRangeError where the observations do not reach back so far, or for no time at all.

@@ -15,10 +15,10 @@ from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
-def tell_gifts(
+def report_unsolicited(
     shard: Shard, event: BlockSeen, manager: Address, now: Provenance
 ) -> Iterator[PositionSetApart]:
-    """Return each NFT that came with this block in a transaction of somebody else."""
+    """Return each NFT that somebody else's transaction brought in this block."""
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
     for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
         item = keys.item_of(key)

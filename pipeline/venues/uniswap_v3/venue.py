@@ -31,17 +31,17 @@ from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView, SwapS
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.venues.uniswap_v3.spans import measures, spans_of, spot_at
-from pipeline.venues.uniswap_v3.unsolicited import tell_gifts
+from pipeline.venues.uniswap_v3.unsolicited import report_unsolicited
 from pipeline.venues.usual_answers import NothingPerBlock
 
 _ACTIONS = UniswapV3Actions()
 
 
 class UniswapV3(NothingPerBlock):
-    """The pools and NFTs of one deployment."""
+    """The pools and NFTs of one deployment of Uniswap V3."""
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
-        """Take the deployment's addresses from its specification."""
+        """Read the deployment's addresses from its specification."""
         del chain
         self.name = spec.name
         self._at = deployment_of(spec)
@@ -67,13 +67,13 @@ class UniswapV3(NothingPerBlock):
         return routes.checked_items(tables, policy, self._at)
 
     def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
-        """Note who has an NFT now."""
+        """Record who has an NFT now."""
         for log in event.logs:
             if log.address == self._at.manager:
                 follow_nft(tables, log, event)
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
-        """Note who has an NFT and in which pool, and the NFTs that an owner has."""
+        """Record who has an NFT and in which pool, and the NFTs that an owner has."""
         return routes.follow_read(tables, event, route)
 
     def item_of_entry(self, key: str) -> str | None:
@@ -94,29 +94,29 @@ class UniswapV3(NothingPerBlock):
         return log_filter.interest(tables, self._at)
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> UniswapV3Block:
-        """Open a block's working copies."""
+        """Start a block's working copies."""
         return UniswapV3Block(shard, items, self._at, event.block.timestamp_s)
 
     def reads(self) -> tuple[type[Observed], ...]:
-        """List the messages that tell of pools, owners and NFTs."""
+        """List the messages that carry reads of pools, owners and NFTs."""
         return reads.READS
 
     def write_read(self, shard: Shard, event: Observed) -> None:
-        """Take a read as the truth of its pool or NFT."""
+        """Write a read as the truth about its pool or NFT."""
         reads.write_read(shard, event, self._at)
 
     def differences(self, shard: Shard, event: Observed) -> list[str]:
-        """List where the chain's pool or NFT is not what the shard holds."""
+        """List where the pool or NFT on the chain differs from the shard's."""
         return reads.differences(shard, event)
 
     def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        """List the NFTs that a book's owner has and the book does without."""
+        """List the NFTs that a book's owner has and the book leaves out."""
         return routes.set_apart(tables, policy, self._at)
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Return each NFT that came with this block in a transaction of somebody else."""
+        """Return each NFT that somebody else's transaction brought in this block."""
         if self._at.emits_any(event.logs):
-            yield from tell_gifts(shard, event, self._at.manager, now)
+            yield from report_unsolicited(shard, event, self._at.manager, now)
 
     def pool_item(self, pool: PoolId) -> str:
         """Name a pool's item."""
@@ -136,7 +136,7 @@ class UniswapV3(NothingPerBlock):
         yield own_keys.unreadable_position(self._at.manager)
 
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
-        """List nothing: pools and NFTs follow from logs."""
+        """Return nothing: pools and NFTs follow from logs."""
         del shard, policy
         yield from ()
 
@@ -154,15 +154,15 @@ class UniswapV3(NothingPerBlock):
         return spans_of(shard, policy, self._at, halvings)
 
     def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Return prices and growths of the pools that were written."""
+        """Return prices and fee growths of the pools that were written."""
         return measures(tables, written)
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
-        """Measure the NFTs of a book. Raises: ImpossibleFactError where a pool or range is not followed."""
+        """Value the NFTs of a book. Raises: ImpossibleFactError where a pool or range is not followed."""
         return held_nfts(shard, policy, self._at)
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Return the price in a pool now: sqrt^2 / 2^192."""
+        """Return the present price in a pool: sqrt^2 / 2^192."""
         found = shard.tables.find(keys.pool(pool), Pool)
         if found is None or not found.sqrt_price_x96:
             return None

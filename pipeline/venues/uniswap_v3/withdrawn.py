@@ -14,7 +14,7 @@ PoolT = TypeVar("PoolT", bound=WorkingPool)
 
 
 def withdrawn(pool: PoolT, parts: Iterable[tuple[Tick, Tick, Liquidity]]) -> PoolT:
-    """Copy a pool without these (lower tick, upper tick, liquidity), for quotes: its fees stay as they are.
+    """Copy a pool without some liquidity (lower tick, upper tick, liquidity), for quotes: its fees stay the same.
 
     Raises: ImpossibleFactError where there is less.
     """

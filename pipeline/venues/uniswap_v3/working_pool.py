@@ -22,7 +22,7 @@ _NO_PRICE = SqrtPriceX96(0)
 
 @dataclass(kw_only=True, slots=True)
 class WorkingPool:
-    """A pool's fields as plain attributes, with the steps that several events share."""
+    """A pool's fields as mutable attributes, with the steps that several events share."""
 
     address: Address
     fee_pips: Pips
@@ -57,7 +57,7 @@ class WorkingPool:
     same_to_x96: SqrtPriceX96 = _NO_PRICE
 
     def find_stops(self) -> None:
-        """Work out between which prices one step is enough. Due when ticks or the range change."""
+        """Compute the prices between which a swap is a single step. Due when ticks or the range change."""
         below, _ = stop_below(self.tick, self.tick_spacing, self.initialized)
         above, _ = stop_above(self.tick, self.tick_spacing, self.initialized)
         self.stop_below_x96 = self.same_from_x96 = sqrt_price_at_tick(below)
@@ -68,20 +68,20 @@ class WorkingPool:
             self.same_to_x96 = sqrt_price_at_tick(Tick(min(start + self.tick_spacing, MAX_TICK)))
 
     def put_tick(self, tick: Tick, info: TickInfo) -> None:
-        """Keep a tick, and its place among the others."""
+        """Store a tick, and its place among the others."""
         if tick not in self.ticks:
             insort(self.initialized, tick)
         self.ticks[tick] = info
         self.touched_ticks.add(tick)
 
     def drop_tick(self, tick: Tick) -> None:
-        """Forget a tick that nothing references any more."""
+        """Remove a tick that nothing references any more."""
         del self.ticks[tick]
         del self.initialized[bisect_left(self.initialized, tick)]
         self.touched_ticks.add(tick)
 
     def cross(self, tick: Tick, *, down: bool) -> None:
-        """Go over an initialised tick: turn its sides, let its net liquidity in or out.
+        """Cross an initialised tick: flip its outside growths, and add or remove its net liquidity.
 
         Raises: ImpossibleFactError if liquidity leaves its range of numbers.
         """
@@ -95,14 +95,14 @@ class WorkingPool:
         self.change_liquidity(-info.liquidity_net if down else info.liquidity_net)
 
     def change_liquidity(self, delta: int) -> None:
-        """Move the liquidity in range. Raises: ImpossibleFactError outside uint128."""
+        """Change the liquidity in range. Raises: ImpossibleFactError outside uint128."""
         liquidity = self.liquidity + delta
         if not 0 <= liquidity <= MAX_UINT128:
             raise ImpossibleFactError(f"pool {self.address}: liquidity in range would become {liquidity}")
         self.liquidity = Liquidity(liquidity)
 
     def book_fee(self, fee: RawAmount, *, token0: bool) -> None:
-        """Give the protocol its part of a swap's fee and the liquidity in range the rest. Rounds: the part down."""
+        """Split a swap's fee between the protocol and the liquidity in range. Rounds: the protocol's part down."""
         if token0:
             if self.fee_protocol0:
                 part = fee // self.fee_protocol0
@@ -117,7 +117,7 @@ class WorkingPool:
             self.growth1_x128 = grown(self.growth1_x128, fee, self.liquidity)
 
     def write_observation(self, timestamp_s: int, tick: Tick, liquidity: Liquidity) -> None:
-        """Write tick and liquidity as they were until now; once a timestamp.
+        """Write the tick and liquidity that held until now; once per timestamp.
 
         Raises: ImpossibleFactError if the newest observation is not known.
         """
@@ -161,7 +161,7 @@ class WorkingPool:
 
 
 def drifted(fact: PoolFact, field_name: str, of_log: int, of_curve: object) -> PoolDriftedError:
-    """Report that a log and the curve disagree."""
+    """Return the error for a log that contradicts the curve."""
     return PoolDriftedError(
         f"pool {fact.address}, log {fact.log_index}, {type(fact).__name__}: "
         f"{field_name} is {of_log} in the log, {of_curve} by the curve"
@@ -169,5 +169,5 @@ def drifted(fact: PoolFact, field_name: str, of_log: int, of_curve: object) -> P
 
 
 def impossible(fact: PoolFact, why: str) -> ImpossibleFactError:
-    """Report that a fact cannot follow from the state."""
+    """Return the error for a fact that cannot follow from the state."""
     return ImpossibleFactError(f"pool {fact.address}, log {fact.log_index}, {type(fact).__name__}: {why}")

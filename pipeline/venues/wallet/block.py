@@ -21,17 +21,17 @@ from pipeline.venues.wallet.token_logs import decode_token_log
 
 
 class WalletBlock:
-    """The balances that one block touches."""
+    """Applies one block to the balances that it touches."""
 
     def __init__(self, shard: Shard, items: Items) -> None:
-        """Have touched nothing yet."""
+        """Start without touched balances."""
         self.swaps: list[tuple[RawLog, Fact]] = []
         self._shard = shard
         self._items = items
         self._balances: dict[str, int] = {}
 
     def emits(self, log: RawLog) -> bool:
-        """Take every log for a token's: the wallet is asked last."""
+        """Return True for every log: the wallet is asked last."""
         del log
         return True
 
@@ -40,11 +40,11 @@ class WalletBlock:
         return decode_token_log(log)
 
     def item_of(self, log: RawLog) -> str:
-        """Name the token: where one of its logs cannot be read, every balance of it fails."""
+        """Return the token's item: where one of its logs cannot be decoded, every balance of it fails."""
         return keys.token(log.address)
 
     def apply(self, log: RawLog, fact: Fact) -> None:
-        """Move what sender and recipient have. A balance that would be negative fails, the other does not."""
+        """Apply a transfer to sender and recipient. A balance that would be negative fails, the other does not."""
         del log
         assert isinstance(fact, TokensMoved)
         for account, delta in ((fact.sender, -fact.amount), (fact.recipient, fact.amount)):
@@ -60,13 +60,13 @@ class WalletBlock:
 
     # -------------------------------------------------------------- the block's end
     def spread_failures(self) -> None:
-        """Fail every balance of a token of which a log could not be read, in the token's place."""
+        """Fail every balance of a token with an undecodable log, in place of the token."""
         for item, reason in self._items.take_failed(keys.token.family):
             for key in self._balances_of(*keys.token.parse(item)):
                 self._items.fail(key, reason)
 
     def write(self, event: BlockSeen) -> None:
-        """Write every balance that has not failed, the coin's balances and the allowances as read."""
+        """Write every balance that has not failed, native balances, and allowances as read."""
         tables = self._shard.tables
         for key, amount in self._balances.items():
             if not self._items.failed(key):
@@ -82,7 +82,7 @@ class WalletBlock:
         self._write_allowances(tuple(allowances))
 
     def _write_native_balances(self, checksum: str | UnsetType, reads: Sequence[NativeBalance]) -> None:
-        """Write the coin balances that a block tells. Where it tells all, what it leaves out is not known: no log would have told it.
+        """Write the native balances that a block gives. Where it gives all, others are unknown: no log would have told of a change.
 
         Where it tells only changes and the checksum of all is another than its own, a change was lost, and none is known until a
         block tells all.
@@ -97,7 +97,7 @@ class WalletBlock:
                 tables.put(item, None)
 
     def _write_allowances(self, reads: tuple[AllowanceRead, ...]) -> None:
-        """Keep what spenders may still take of the owners' tokens, and nothing of what was not read."""
+        """Store the allowances of the owners' tokens, and none that was not read."""
         tables = self._shard.tables
         read = tables.derived(
             keys.TOLD_ALLOWANCES, reads, lambda: _by_key(reads)

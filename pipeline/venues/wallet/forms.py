@@ -14,7 +14,7 @@ class Balance(Entry, frozen=True, kw_only=True):
 
 
 class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """What an account has of a token."""
+    """A read of an account's balance of a token."""
 
     account: Address
     token: Address

@@ -27,7 +27,7 @@ class WalletInterest(msgspec.Struct, frozen=True):
     wrapped_native: Address
 
     def words(self) -> Sequence[LogWords]:
-        """List what logs must hold: a token emits them, and they name an account."""
+        """List what a log must contain: a token emits it, and it names an account."""
         return (LogWords(self.tokens | {self.wrapped_native}, self.accounts),)
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:

@@ -11,7 +11,7 @@ from pipeline.venues.wallet.forms import Balance
 
 
 def native_sum(tables: Tables) -> NativeSum:
-    """Sum up the coin balances of the books' accounts that are known now."""
+    """Compute the checksum over the known native balances of the books' accounts."""
     written, items = tables.written(keys.NATIVE_SUM, keys.balance.family), native_items(tables)
     known = tables.derived(keys.NATIVE_SUM, (items,), lambda: _sum_up(tables, items))
     for key in written:
@@ -22,7 +22,7 @@ def native_sum(tables: Tables) -> NativeSum:
 
 
 def native_items(tables: Tables) -> Mapping[str, Address]:
-    """Name the coin balance of each of the books' accounts, in the accounts' order."""
+    """Name the native balance of each of the books' accounts, in the accounts' order."""
     return tables.of_family(
         keys.NATIVE_ITEMS,
         keys.policy.family,

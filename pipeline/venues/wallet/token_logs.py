@@ -19,7 +19,7 @@ ZERO_ADDRESS = Address("0x" + "0" * 40)
 
 
 def decode_token_log(log: RawLog) -> TokensMoved | None:
-    """Read a fungible token's log; None where the topic is another's.
+    """Decode a log of a fungible token; None for another event.
 
     A wrapped native token's deposit comes from the zero address, a withdrawal goes to it.
 
@@ -64,10 +64,10 @@ _TOKEN_SHAPES = {
 
 
 def topic_of(address: Address) -> str:
-    """Write an address as it stands in a topic: behind twelve bytes of zeros."""
+    """Encode an address as a topic: behind twelve zero bytes."""
     return "0x" + "0" * 24 + address[2:]
 
 
 def address_of_topic(topic: str) -> Address:
-    """Read the address in a topic: its last 20 bytes."""
+    """Decode the address in a topic: its last 20 bytes."""
     return Address("0x" + topic[-40:])

@@ -31,12 +31,12 @@ Written = tuple[bytes, bytes | None]
 
 
 class Crashed(BaseException):
-    """The process is gone: nothing that it would have done after this happens."""
+    """Raised in a process that has crashed: nothing that it does from here on happens."""
 
 
 @dataclass(eq=False)
 class FakeBroker:
-    """What outlives a process: the committed records of every partition, and who owns which shard."""
+    """The data that outlive a process: the committed records of every partition, and who owns which shard."""
 
     max_record_bytes: Mapping[str, int] = field(default_factory=dict)
     """By topic, where it is not the usual."""
@@ -46,17 +46,17 @@ class FakeBroker:
     opened: int = 0
 
     def read(self, topic: str, shard: ShardId) -> list[Written]:
-        """Read a partition as a reader of committed records sees it."""
+        """Return the committed records of a partition."""
         return list(self.committed[topic, shard])
 
     def read_compacted(self, topic: str, shard: ShardId) -> list[Written]:
-        """Read the last record of each key, tombstones too, in no order."""
+        """Return the last record of each key, tombstones included, in no order."""
         last = list(dict(self.committed[topic, shard]).items())
         random.Random(f"{self.seed}/{self.opened}").shuffle(last)  # noqa: S311
         return last
 
     def takes(self, record: TopicRecord) -> bool:
-        """Return whether the record's topic takes one of its size."""
+        """Return whether the record's topic accepts one of its size."""
         size_bytes = len(record.key) + len(record.value or b"")
         return size_bytes <= self.max_record_bytes.get(record.topic, MAX_RECORD_BYTES)
 
@@ -96,7 +96,7 @@ class FakeCheckpoint:
         return entries
 
     async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
-        """Write what a batch led to, all or nothing. Raises: FencedError, CommitError, Crashed."""
+        """Write a batch's results, all or nothing. Raises: FencedError, CommitError, Crashed."""
         if not self._usable:
             raise CommitError(f"shard {self._shard} is not open, or a commit has failed")
         self._usable = False
@@ -107,7 +107,7 @@ class FakeCheckpoint:
         self._commits += 1
 
     async def close(self) -> None:
-        """Let go of the shard."""
+        """Release the shard."""
         self._usable = False
 
     async def _commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:

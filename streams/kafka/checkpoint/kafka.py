@@ -36,7 +36,7 @@ _POLL_MS = 1_000
 
 
 class KafkaCheckpoint:
-    """One shard's entries on a broker, for one process."""
+    """One shard's entries on Kafka, for one process."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class KafkaCheckpoint:
         return entries
 
     async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
-        """Write what a batch led to in one transaction. Raises: FencedError, CommitError."""
+        """Write a batch's results in one transaction. Raises: FencedError, CommitError."""
         if not self._usable:
             raise CommitError(f"shard {self._shard} is not open, or a commit has failed")
         self._usable = False
@@ -78,7 +78,7 @@ class KafkaCheckpoint:
         self._usable = True
 
     async def close(self) -> None:
-        """Let go of the shard. Never raises."""
+        """Release the shard. Never raises."""
         self._usable = False
         producer, self._producer = self._producer, None
         if producer is not None:
@@ -100,7 +100,7 @@ class KafkaCheckpoint:
         return entries
 
     async def _refuse_if_it_has_spoken(self) -> None:
-        """Tell a shard that begins from one whose state is gone: what it says and its cursor are committed as one."""
+        """Refuse a shard whose state is gone, which is not one that begins: its outputs and its cursor are committed together."""
         async with reading(self._kafka) as read:
             for topic in (*OUTPUTS, DEAD_LETTERS):
                 name = self._topics[topic.name]

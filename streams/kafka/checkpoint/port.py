@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Checkpoint(Protocol):
-    """Holds one shard's entries for one process. After any error it is of no more use."""
+    """Holds one shard's entries for one process. Unusable after any error."""
 
     async def open(self, shard: ShardId) -> dict[str, Value]:
         """Fence the shard's former owner and load what it committed.
@@ -33,18 +33,18 @@ class Checkpoint(Protocol):
         """
 
     async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
-        """Write what a batch led to, all or nothing.
+        """Write a batch's results, all or nothing.
 
         Raises: FencedError if another has opened the shard since, CommitError if anything else fails: then
         nobody can tell whether it was committed, and only opening again shows it.
         """
 
     async def close(self) -> None:
-        """Let go of the shard. Never raises."""
+        """Release the shard. Never raises."""
 
 
 def load(committed: Iterable[Record]) -> dict[str, Value]:
-    """Fold the records of a shard's state into its entries; only the order within a key counts.
+    """Fold the records of a shard's state into its entries; only the order within each key counts.
 
     Raises: StateSpoiledError naming the first record that is not an entry, unless a later one has replaced it; NewerRecordError
     naming one of a newer Evenkeel.
@@ -70,7 +70,7 @@ def entries_of(latest: Mapping[bytes, Record]) -> dict[str, Value]:
 
 
 def family_of(record: Record) -> str:
-    """Name the kind of entry that a record holds."""
+    """Return the family of the entry that a record holds."""
     return family(_name(record))
 
 
@@ -99,7 +99,7 @@ def _spoiled(record: Record, why: str) -> StateSpoiledError:
 
 
 def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:
-    """Report that the first records of a shard's state are gone."""
+    """Return the error for a shard whose first state records are gone."""
     return (
         f"shard {shard}: {topic}[{shard}] begins at {begins_at}: what lay before was deleted, so its state cannot be "
         "known. Restore the topic"
@@ -107,7 +107,7 @@ def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:
 
 
 def nothing_kept(shard: ShardId, where: str) -> str:
-    """Report that a shard's state is gone although it has said something."""
+    """Return the error for a shard that has published outputs and has no state."""
     return (
         f"shard {shard}: no state is kept of it, yet it has said {where}: its state was lost, and to fold its log again "
         "would say everything twice. Restore the topic"
@@ -115,7 +115,7 @@ def nothing_kept(shard: ShardId, where: str) -> str:
 
 
 async def bounded(work: Coroutine[Any, Any, T], timeout_s: float, name: str) -> T:
-    """Await work for a limited time, even if it ignores its cancellation. Raises: CommitError."""
+    """Await something for a limited time, even if it ignores its cancellation. Raises: CommitError."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=timeout_s)
@@ -129,6 +129,6 @@ async def bounded(work: Coroutine[Any, Any, T], timeout_s: float, name: str) -> 
 
 
 def _forget(task: "asyncio.Future[Any]") -> None:
-    """Take note of how late work ended, or asyncio complains that nobody did."""
+    """Retrieve the result of work that ended late, so that asyncio does not warn."""
     if not task.cancelled():
         task.exception()

@@ -42,7 +42,7 @@ def document(release: str) -> dict[str, Any]:
 
 
 def channel(topic: Topic) -> str:
-    """Name a topic's channel: `decisions.v1` is `decisions`, `pool-states.v1` is `poolStates`."""
+    """Return a topic's channel name: `decisions.v1` is `decisions`, `pool-states.v1` is `poolStates`."""
     plain = topic.name.removesuffix(".v1")
     return re.sub(r"-(\w)", lambda found: found[1].upper(), plain)
 
@@ -67,7 +67,7 @@ def _channel(topic: Topic) -> Schema:
 
 
 def _configuration(kept: Mapping[str, str]) -> dict[str, Any]:
-    """Return retention and compaction in the binding's form; it has no words for the other settings."""
+    """Return retention and compaction in the binding's form, which has no fields for other settings."""
     named: dict[str, Any] = {"cleanup.policy": kept["cleanup.policy"].split(",")}
     numbers = {name: int(kept[name]) for name in ("retention.ms", "retention.bytes") if name in kept}
     return named | numbers

@@ -19,7 +19,7 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 
 
 def schemas_of(kinds: Sequence[type[msgspec.Struct]], *, at: str) -> dict[str, Schema]:
-    """Describe types and all that they hold, by name; they refer to each other as `at` + name."""
+    """Describe types and all types that they contain, by name; references are `at` + name."""
     _, found = msgspec.json.schema_components(kinds, ref_template=at + "{name}")
     structs = {kind.__name__: kind for kind in structs_of(kinds)}
     return {name: _with_notes(_on_the_wire(found[name]), structs[name]) for name in sorted(found)}
@@ -36,7 +36,7 @@ def schema_of(kind: type[msgspec.Struct]) -> Schema:
 
 
 def structs_of(kinds: Iterable[type[msgspec.Struct]]) -> list[type[msgspec.Struct]]:
-    """List types and all types that their fields hold, each once."""
+    """List types and all types that their fields contain, each once."""
     found: dict[type[msgspec.Struct], None] = {}
     waiting: list[inspect.Type] = [inspect.type_info(kind) for kind in kinds]
     while waiting:
@@ -64,7 +64,7 @@ def _parts(info: inspect.Type) -> Iterator[inspect.Type]:
 
 
 def _on_the_wire(schema: Any) -> Any:
-    """Replace what the wire and draft 07 have in another form: integers, their defaults, rows, discriminators."""
+    """Replace what the wire and draft 07 write in another form: integers, their defaults, rows, discriminators."""
     if isinstance(schema, list):
         return [_on_the_wire(each) for each in schema]
     if not isinstance(schema, dict):
@@ -88,7 +88,7 @@ def _default(value: Any) -> Any:
 
 
 def _with_notes(schema: Schema, kind: type[msgspec.Struct]) -> Schema:
-    """Put what the code says of a field into its property; beside a reference draft 07 reads nothing, so it is wrapped."""
+    """Add a field's note to its property; draft 07 ignores anything beside a reference, which is wrapped for that."""
     properties = dict(schema.get("properties", {}))
     for name, note in field_notes(kind).items():
         if name in properties:

@@ -19,7 +19,7 @@ def field_notes(kind: type[msgspec.Struct]) -> Mapping[str, str]:
 
 
 def first_sentence(kind: type[msgspec.Struct]) -> str:
-    """Take the first line of a type's own docstring; nothing where it has none."""
+    """Return the first line of a type's own docstring; nothing where it has none."""
     return (kind.__dict__.get("__doc__") or "").strip().partition("\n")[0]
 
 

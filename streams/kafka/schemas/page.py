@@ -66,7 +66,7 @@ def _rows(schema: Schema) -> Iterator[str]:
 
 
 def kind_in_words(schema: Any) -> str:
-    """Put a schema into a few words: `integer`, `list of [RawLog](#rawlog)`, `text or null`."""
+    """Describe a schema in a few words: `integer`, `list of [RawLog](#rawlog)`, `text or null`."""
     if schema.get("pattern") == INTEGER["pattern"]:
         return "integer"
     if "$ref" in schema:

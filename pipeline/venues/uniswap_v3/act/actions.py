@@ -58,7 +58,7 @@ PHASES = (
 
 
 class UniswapV3Actions:
-    """The re-range of a book in its reference pool."""
+    """Re-ranges a book in its reference pool."""
 
     guards: VenueGuards = GUARDS
     phases: tuple[PlanPhase, ...] = PHASES
@@ -75,51 +75,51 @@ class UniswapV3Actions:
         return spenders.spenders(policy)
 
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
-        """List the pool's tokens, each with router and position manager."""
+        """List the pool's tokens, each with router and position manager as spenders."""
         return spenders.grants(shard, policy)
 
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Report that no re-range is."""
+        """Return False: no re-range is urgent."""
         del goal
         return False
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
-        """List all four: each re-range has them."""
+        """List all four phases: each re-range has them."""
         del goal
         return self.phases
 
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
-        """Choose the range with which the whole book holds its target share, and the NFTs that move there."""
+        """Choose the range that brings the whole book to its target share, and the NFTs that move there."""
         return goal_of(choose(shard, policy, stock))
 
     def foresee(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
     ) -> tuple[Goal, Foreseen]:
-        """Run a re-range in thought; where its swap would be cut short, the largest step towards it."""
+        """Compute a re-range; where its swap would be cut short, the largest step towards it."""
         taken, foreseen = look_ahead(shard, policy, range_of(goal), market_of(market), stock)
         return goal_of(taken), foreseen
 
     def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
-        """Name an NFT of the goal that the book does not have, or in which nothing is left; or the wallet that was to be placed."""
+        """Name an NFT of the goal that the book does not have, or that is empty; or the wallet whose tokens were to be placed."""
         return find_gone(shard, policy, range_of(goal))
 
     # -------------------------------------------------------------- one phase
     def read_market(
         self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase
     ) -> Market:
-        """Take the means of the pool; a reset needs none."""
+        """Read the pool's mean prices; a reset needs none."""
         read = markets.market_at_spot if phase == RESET else markets.read_market
         return read(shard, policy, now_s, base_fee_wei)
 
     def widened(self, shard: Shard, policy: Policy, market: Market, cost_bps: int) -> Market:
-        """Widen the slippage, up to how far spot may be from its mean."""
+        """Widen the slippage, at most to how far spot may be from its mean."""
         return markets.widened(shard, policy, market_of(market), cost_bps)
 
     def reconsider(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> Course:
-        """Judge a swap and a mint again."""
+        """Reconsider a swap or a mint."""
         if phase == "swap":
             return reconsider_swap(shard, policy, range_of(goal), market_of(market), stock)
         if phase == "mint":
@@ -151,12 +151,12 @@ class UniswapV3Actions:
         return made if len(made) == 1 else ()
 
     def trade_cost(self, question: Question) -> TradeCost:
-        """Return what the swaps cost: fee, impact, and the way back of the price."""
+        """Return the cost of the swaps: fee, price impact, and the loss when the price goes back."""
         return trade_cost(question)
 
     # -------------------------------------------------------------- what waiting misses, what a plan has cost
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
-        """Take the fees that the pool has ever earned for a unit of liquidity."""
+        """Return the fees that the pool has ever earned per unit of liquidity."""
         return write_terms(missed_fees.growth_now(shard, policy))
 
     def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
@@ -164,13 +164,13 @@ class UniswapV3Actions:
         return missed_fees.missed_fees(shard, policy, range_of(goal), read_terms(since, Growth), stock)
 
     def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
-        """Take the same, and which liquidity the tokens would be in the goal's range, diluted by themselves."""
+        """Return the same, and the liquidity that the tokens would be in the goal's range, diluted by themselves."""
         return write_terms(missed_fees.outside(shard, policy, range_of(goal)))
 
     def fees_earned(
         self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Return what a liquidity in range has earned since."""
+        """Return what liquidity in range has earned since then."""
         return missed_fees.fees_earned(shard, policy, read_terms(outside, Outside))
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
@@ -178,7 +178,7 @@ class UniswapV3Actions:
         return markets.mean_price(shard, policy, now_s)
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
-        """Return a swap's amounts; nothing of a pool that is not followed, or of another venue's trade."""
+        """Return a swap's amounts; nothing for a pool that is not followed, or another venue's trade."""
         if not isinstance(swap, Swapped):
             return ()
         pool = shard.tables.find(keys.pool(swap.address), Pool)

@@ -18,7 +18,7 @@ _RECIPIENT_AT = {"collect": 1, "mint": 9, "exactInputSingle": 3, "exactOutputSin
 
 
 def not_allowed(question: Question) -> str | None:
-    """Every call must be one of the few, on our contracts, in favour of our owner."""
+    """Refuse any call other than the few that are known, to our contracts and in favour of our owner."""
     for each in question.drafts:
         try:
             calls = read_calls(each.call.data)
@@ -48,7 +48,7 @@ def _wrong(question: Question, each: Draft, call: Called) -> str | None:
 
 
 def min_out(question: Question) -> str | None:
-    """A swap must ask for the stricter of the reference price less slippage and its quote less the tolerance."""
+    """Require of a swap the stricter of the reference price less slippage and its quote less the tolerance."""
     pool, tolerance_bps = pool_of(question), swap_tolerance_bps(question.policy)
     market = market_of(question.market)
     for each, call in _calls(question, "exactInputSingle"):
@@ -70,7 +70,7 @@ def min_out(question: Question) -> str | None:
 
 
 def _dear_purchase(question: Question) -> str | None:
-    """A purchase may cost no more than the reference price and slippage, and than its quote and the tolerance, allow."""
+    """Limit a purchase's cost by the reference price and slippage, and by its quote and the tolerance."""
     pool, market, policy = pool_of(question), market_of(question.market), question.policy
     for each, call in _calls(question, "exactOutputSingle"):
         token_in, _, _, _, amount_out, most_in, _ = call.arguments
@@ -88,7 +88,7 @@ def _dear_purchase(question: Question) -> str | None:
 
 
 def price_limit(question: Question) -> str | None:
-    """A swap must end no further from the means than slippage and signer allow."""
+    """Require a swap to end no further from the mean prices than slippage and signer allow."""
     market, fee_pips = market_of(question.market), pool_of(question).fee_pips
     low_x96, high_x96 = swap_window(question.policy, market, fee_pips)
     for _, call in _calls(question, "exactInputSingle"):
@@ -98,7 +98,7 @@ def price_limit(question: Question) -> str | None:
 
 
 def deadline(question: Question) -> str | None:
-    """Whatever depends on a price must end in time."""
+    """Require a deadline of every call that depends on a price."""
     now_s = question.market.now_s
     last_s = now_s + question.policy.limits.deadline_s
     for _, call in _calls(question, "exactInputSingle", "exactOutputSingle", *_DEADLINE_AT):
@@ -110,7 +110,7 @@ def deadline(question: Question) -> str | None:
 
 
 def _calls(question: Question, *names: str) -> Iterator[tuple[Draft, Called]]:
-    """Walk the calls of these names; what cannot be read was refused before."""
+    """Iterate over the calls of these names; unreadable ones were refused before."""
     for each in question.drafts:
         for call in read_calls(each.call.data):
             if call.name in names:

@@ -24,7 +24,7 @@ _LEAST_PART_PERCENT = 10
 
 
 def depth_in_token1(pool: WorkingPool, mean_liquidity: Liquidity) -> RawAmount:
-    """Measure the lesser of what a pool holds from its price to 1 % below and to 1 % above it.
+    """Compute the lesser of what a pool holds from its price to 1 % below and to 1 % above it.
 
     What exceeds the mean of the past does not count.
 
@@ -41,7 +41,7 @@ def depth_in_token1(pool: WorkingPool, mean_liquidity: Liquidity) -> RawAmount:
 
 
 def most_moved(pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmount:
-    """Return what one swap or mint may move of a pool's depth. Units: raw token1. Rounds: down."""
+    """Return how much of a pool's depth one swap or mint may move. Units: raw token1. Rounds: down."""
     depth = depth_in_token1(pool, market.mean_liquidity)
     return RawAmount(
         depth * policy.limits.signer.max_share_of_depth_bps * _PLANNED_PERCENT // (WHOLE_BPS * 100)
@@ -49,7 +49,7 @@ def most_moved(pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmou
 
 
 def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmount:
-    """Return what one mint may put into a pool, by the deepest of the book's pools of its pair. Units: raw token1."""
+    """Return how much one mint may put into a pool, by the deepest of the book's pools of its pair. Units: raw token1."""
     tokens = need_pool(shard, pool.address).pool()
     depths = [most_moved(pool, policy, market)]
     for address in policy.all_pools():
@@ -63,13 +63,13 @@ def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: PoolMar
 
 
 def moved_in_token1(market: PoolMarket, amounts: tuple[RawAmount, RawAmount], spot_x96: SqrtPriceX96) -> int:
-    """Value what a mint offers or a swap sells, in token1, at spot or a mean, whichever makes it most. Rounds: down."""
+    """Value what a mint offers or a swap sells in token1, at spot or a mean, whichever gives more. Rounds: down."""
     highest_x96 = max(spot_x96, market.reference_x96, market.signers_x96)
     return value_in_token1(amounts[0], highest_x96) + amounts[1]
 
 
 def depth_window(pool: WorkingPool, policy: Policy, market: PoolMarket) -> Window:
-    """Find between which prices a swap must end to sell no more than the pool's depth allows. Rounds: towards spot."""
+    """Compute the prices between which a swap must end to sell no more than the pool's depth allows. Rounds: towards spot."""
     most = most_moved(pool, policy, market)
     spot_x96 = pool.sqrt_price_x96
     most0 = value_in_token0(most, max(spot_x96, market.reference_x96, market.signers_x96))
@@ -82,14 +82,14 @@ def depth_window(pool: WorkingPool, policy: Policy, market: PoolMarket) -> Windo
 
 
 def is_worth_a_mint(moves: int, most: RawAmount) -> bool:
-    """Return whether what fits is enough of the whole to be minted alone."""
+    """Return whether the part that fits is enough of the whole to be minted alone."""
     return most * 100 >= moves * _LEAST_PART_PERCENT
 
 
 def part_of_mint(
     shard: Shard, policy: Policy, live: LivePool, market: PoolMarket, amounts: tuple[RawAmount, RawAmount]
 ) -> tuple[RawAmount, RawAmount] | None:
-    """Scale what a mint offers down to what the depth takes; None where that is too little. Rounds: down."""
+    """Scale a mint's amounts down to what the depth allows; None where that is too little. Rounds: down."""
     moved = moved_in_token1(market, amounts, live.sqrt_price_x96)
     most = most_minted(shard, live, policy, market)
     if most >= moved:

@@ -54,7 +54,7 @@ _NOTHING = RawAmount(0), RawAmount(0)
 
 
 class SwapDraft(Draft, frozen=True, kw_only=True):
-    """A swap, and what it was sized for."""
+    """A swap, and the market that it was sized for."""
 
     swap: SwapPlan
 
@@ -62,7 +62,7 @@ class SwapDraft(Draft, frozen=True, kw_only=True):
 def draft(
     phase: Phase, shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket
 ) -> tuple[Draft, ...]:
-    """Make a phase's transactions from the state as it is; none where there is nothing to do.
+    """Draft a phase's transactions from the present state; none where there is nothing to do.
 
     Raises: PipelineError where it cannot be made.
     """
@@ -78,7 +78,7 @@ def swap_of(made: Draft) -> SwapPlan | None:
 
 
 def gas_of_plan(withdrawals: int, policy: Policy, *, swaps: bool, approvals: int) -> int:
-    """Add the gas limits of a whole plan up."""
+    """Sum the gas limits of a whole plan."""
     calls = withdrawals * WITHDRAW_GAS + swaps * SWAP_GAS + approvals * APPROVE_GAS + MINT_GAS
     return (
         calls
@@ -138,7 +138,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarke
 def size_swap(
     live: LivePool, amounts: Amounts, policy: Policy, goal: PoolRange, market: PoolMarket
 ) -> SwapPlan:
-    """Size the swap to the new range's ratio, ending no further from the means than slippage and signer allow.
+    """Size the swap to the new range's ratio, so that it ends no further from the mean prices than slippage and signer allow.
 
     Nor may it sell more than the pool's depth allows, nor end further from spot than it may without a sandwich of it
     paying, unless it goes privately. It is sent with the limit of the means: what others trade before it may move the price.
@@ -161,8 +161,8 @@ def size_swap(
     )
 
 
-def tell_limit(swap: SwapPlan) -> str:
-    """Describe how much of what is to be sold the price limit lets through, the pool's depth allows, or is safe from a sandwich."""
+def describe_limit(swap: SwapPlan) -> str:
+    """Describe how much of what is to be sold the price limit, the pool's depth, or safety from a sandwich allows."""
     if swap.beyond_depth:
         return f"to sell more than {swap.amount_in} is beyond max_share_of_depth, of what the pool holds within 1 %"
     if swap.pays_sandwich:
@@ -188,7 +188,7 @@ def draft_mint(
     *,
     asks: Amounts = _NOTHING,
 ) -> tuple[Draft, ...]:
-    """Make a mint of two amounts as the range takes them; it asks for what it takes within the slippage, and for `asks` at least.
+    """Draft a mint of two amounts in the range's ratio; its minimums are what it takes within the slippage, and at least `asks`.
 
     With more of one token than goes with the other, the minimums would be met far beyond the window.
     """

@@ -25,7 +25,7 @@ _LEAST_SHARE = Fraction(1, 20)
 
 
 class ForeseenRerange(Foreseen, frozen=True, kw_only=True):
-    """A re-range as it would go at the prices of now."""
+    """The expected result of a re-range at present prices."""
 
     swap: SwapPlan
     """Of what is freed and what may be deployed, in the pool without our liquidity."""
@@ -44,7 +44,7 @@ def foresee(
     *,
     freed: Amounts,
 ) -> ForeseenRerange:
-    """Run a plan in thought: withdraw, swap, mint. `freed` is what the withdrawal pays.
+    """Compute a plan: withdraw, swap, mint. `freed` is what the withdrawal pays.
 
     An NFT of the goal that the book does not have any more withdraws nothing. Raises: PipelineError where it cannot be told.
     """
@@ -81,7 +81,7 @@ def foresee(
 
 
 def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) -> Fraction:
-    """Return which base share the range must have for the whole book to be at its target.
+    """Return the base share that the range must have for the whole book to be at its target.
 
     (target * value - base elsewhere) / what goes into the range, all at spot. What lies elsewhere is reserves, coin
     for gas, equivalents of the quote, other pools. Not beyond 5 % and 95 %, for at its edge a range is soon left,
@@ -111,7 +111,7 @@ def _wanted_share(
 
 
 def misfit_bps(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock, freed: Amounts) -> int:
-    """Return how far from its target the share would be if a goal's swap moved no price: what spacing and reserves do alone.
+    """Return how far from its target the share would be if a goal's swap moved no price: the effect of tick spacing and reserves alone.
 
     Rounds: down.
     """
@@ -130,7 +130,7 @@ def base_and_quote(policy: Policy, stock: Stock, amounts: Amounts) -> tuple[int,
 
 
 def _share_after_bps(policy: Policy, stock: Stock, swap: SwapPlan) -> Bps:
-    """Value the book after the swap, at the price that it leaves. Rounds: down."""
+    """Compute the book's share after the swap, at the price that it leaves. Rounds: down."""
     sells_base = swap.zero_for_one == (policy.base < policy.quote)
     base = stock.base_amount + (-swap.amount_in if sells_base else swap.amount_out)
     quote = stock.quote_amount + (swap.amount_out if sells_base else -swap.amount_in)

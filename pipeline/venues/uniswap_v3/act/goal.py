@@ -22,7 +22,7 @@ NOTHING: Amounts = (RawAmount(0), RawAmount(0))
 
 
 def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
-    """List the NFTs of the reference pool in which anything is left."""
+    """List the NFTs of the reference pool that are not empty."""
     held = (
         keys.position.parse(key)[1]
         for key, position in own_positions(shard, policy)
@@ -32,7 +32,7 @@ def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
 
 
 def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amounts:
-    """Add up what leaving NFTs pay: principal and fees."""
+    """Sum what withdrawn NFTs pay: principal and fees."""
     manager = acting_deployment(policy).manager
     nfts = [keys.position(manager, token_id) for token_id in leaving]
     pays = [held_nft(shard, nft, shard.tables.need(nft, NftPosition)).pays for nft in nfts]
@@ -40,14 +40,14 @@ def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amou
 
 
 def still_held(shard: Shard, policy: Policy, goal: PoolRange) -> list[NftPosition]:
-    """List the NFTs of a goal that the book has: another wallet may have burned one, or sent it away, while the rest was withdrawn."""
+    """List the NFTs of a goal that the book still has: another wallet may have burned or sent one while the rest was withdrawn."""
     held, manager = dict(own_positions(shard, policy)), acting_deployment(policy).manager
     named = (held.get(keys.position(manager, token_id)) for token_id in goal.withdraw)
     return [each for each in named if each is not None]
 
 
 def find_gone(shard: Shard, policy: Policy, goal: PoolRange) -> str | None:
-    """Name an NFT of a goal in which nothing is, or that the book does not have; None: each holds something.
+    """Name an NFT of a goal that is empty, or that the book does not have; None: each holds something.
 
     A goal without NFTs is about tokens in the wallet: they are gone where an NFT holds something instead.
     """
@@ -61,7 +61,7 @@ def find_gone(shard: Shard, policy: Policy, goal: PoolRange) -> str | None:
 def choose_goal(
     shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction
 ) -> PoolRange:
-    """Choose the range about the price of whose value a given share is base; these NFTs move there.
+    """Choose the range around the price in which a given share of the value is base; these NFTs move there.
 
     Raises: OutOfRangeError, ImpossibleFactError.
     """
@@ -81,7 +81,7 @@ def as_is(
     goal: PoolRange,
     freed: Amounts = NOTHING,
 ) -> PoolRange:
-    """Give the swap up: choose the range whose share is that of what the wallet has, and of what is still to be freed."""
+    """Give the swap up: choose the range whose share is that of the wallet and of what is still to be withdrawn."""
     live = need_pool(shard, goal.pool)
     amount0, amount1 = deployable(shard, policy, live.pool(), freed)
     value0 = amount0 * live.sqrt_price_x96**2
@@ -98,7 +98,7 @@ def deployable(
     pool: Pool,
     freed: Amounts = NOTHING,
 ) -> Amounts:
-    """Return what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
+    """Return which of the owner's tokens, and of those still to be withdrawn, may go into the range: all but the reserves."""
     amounts = []
     for token, more in zip((pool.token0, pool.token1), freed, strict=True):
         balance = shard.tables.need(keys.balance(policy.owner, token), Balance)

@@ -9,17 +9,17 @@ from pipeline.venues.uniswap_v3.forms.entries import Pool
 
 
 def pool_of(question: Question) -> Pool:
-    """Find the pool that the plan is about."""
+    """Return the pool that the plan acts in."""
     return question.shard.tables.need(keys.pool(question.policy.reference_pool), Pool)
 
 
 def market_of(market: Market) -> PoolMarket:
-    """Take a market as what this venue made it."""
+    """Cast a market to this venue's type."""
     assert isinstance(market, PoolMarket)
     return market
 
 
 def foreseen_of(foreseen: Foreseen | None) -> ForeseenRerange | None:
-    """Take what is foreseen as what this venue made it."""
+    """Cast an expected result to this venue's type."""
     assert foreseen is None or isinstance(foreseen, ForeseenRerange)
     return foreseen

@@ -37,7 +37,7 @@ _SHUT = MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 
 
 class PoolMarket(Market, frozen=True, kw_only=True):
-    """The means of the reference pool's price, and what it holds."""
+    """The mean prices of the reference pool, and its depth."""
 
     reference_x96: SqrtPriceX96
     """The pool's own time-weighted price: not spot."""
@@ -52,12 +52,12 @@ class PoolMarket(Market, frozen=True, kw_only=True):
 
     @property
     def drift_ticks(self) -> int:
-        """How far the signer's mean may go before it is asked."""
+        """How far the signer's mean price may move before the signer is asked."""
         return self.spot_from_twap_ticks // _DRIFT_PARTS + _ROUNDING_TICKS
 
 
 def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> PoolMarket:
-    """Take the means from the followed observations.
+    """Read the mean prices from the followed observations.
 
     Raises: OutOfRangeError where they do not reach back over the policy's window, or the signer's.
     """
@@ -76,7 +76,7 @@ def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei)
 
 
 def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> PoolMarket:
-    """Describe the market without any mean price: enough for what no price has a say in."""
+    """Describe the market without a mean price, for actions that no price matters to."""
     live = need_pool(shard, policy.reference_pool)
     return PoolMarket(
         now_s=now_s,
@@ -91,7 +91,7 @@ def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: W
 
 
 def mean_price(shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
-    """Return the mean price of base up to a block, in which nothing of the block itself counts; spot where there is none.
+    """Return the mean price of base up to a block, without the block itself; spot where there is none.
 
     None where the pool is not followed, or was never given a price.
     """
@@ -106,7 +106,7 @@ def mean_price(shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
 
 
 def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
-    """Return the price of base in quote: sqrt^2 / 2^192 or its inverse. A pool orders its tokens by address."""
+    """Convert a square-root price into base in quote: sqrt^2 / 2^192 or its inverse. A pool orders its tokens by address."""
     squared = sqrt_price_x96 * sqrt_price_x96
     if policy.base < policy.quote:
         return Price(numerator=squared, denominator=1 << 192)
@@ -114,12 +114,12 @@ def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
 
 
 def deadline_of(policy: Policy, market: Market) -> Seconds:
-    """Return until when what is made now may be mined."""
+    """Return the deadline of what is drafted now."""
     return Seconds(market.now_s + policy.limits.deadline_s)
 
 
 def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> PoolMarket:
-    """Let a swap or a mint be further from the reference by a cost, but no further than spot may be. A tick counts as a bps."""
+    """Allow a swap or a mint to be further from the reference by a cost, at most as far as spot may be. A tick counts as one bps."""
     fee_pips = need_pool(shard, policy.reference_pool).pool().fee_pips
     most_bps = max(market.slippage_bps, min(policy.limits.spot_log_bps(fee_pips), WHOLE_BPS - 1))
     return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
@@ -127,7 +127,7 @@ def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> 
 
 # ------------------------------------------------------------------ between which prices
 def swap_window(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Window:
-    """Find between which prices a swap must end: by the policy's slippage, and by what the signer lets it lose, fee and all."""
+    """Compute the prices between which a swap must end: by the policy's slippage, and by the loss that the signer allows, fee included."""
     theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
     if theirs_bps is None:
         return _SHUT
@@ -136,7 +136,7 @@ def swap_window(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Window:
 
 
 def mint_window(policy: Policy, market: PoolMarket) -> Window:
-    """Find between which prices a mint's minimums are to be met: by the policy's slippage, and as near the signer's mean as it wants."""
+    """Compute the prices between which a mint's minimums must be met: by the policy's slippage, and near the signer's mean."""
     most = max(policy.limits.signer.max_loss_bps - market.drift_ticks, 0)  # a tick is a basis point
     mean = tick_at_sqrt_price(market.signers_x96)
     ends = Tick(max(mean - most, MIN_TICK)), Tick(min(mean + most, MAX_TICK))
@@ -145,14 +145,14 @@ def mint_window(policy: Policy, market: PoolMarket) -> Window:
 
 
 def narrower(one: Window, other: Window) -> Window:
-    """Keep the prices that lie in both windows."""
+    """Return the intersection of both price windows."""
     return max(one[0], other[0]), min(one[1], other[1])
 
 
 def least_swapped(
     policy: Policy, market: PoolMarket, fee_pips: Pips, amount_in: RawAmount, *, zero_for_one: bool
 ) -> RawAmount:
-    """Return the least that a swap must bring by both means, as `swap_window`. Rounds: up."""
+    """Return the least that a swap must bring by both mean prices, as in `swap_window`. Rounds: up."""
     theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
     bounds = (market.reference_x96, market.slippage_bps), (market.signers_x96, theirs_bps or Bps(0))
     return max(
@@ -162,7 +162,7 @@ def least_swapped(
 
 
 def swap_tolerance_bps(policy: Policy) -> Bps:
-    """Return how far below its quote a swap's minimum stands: by the policy's tolerance, and well within the signer's.
+    """Return how far below its quote a swap's minimum is: by the policy's tolerance, and well within the signer's.
 
     The price goes on until the signer asks. Where it moves in our favour, the minimum falls short of what the swap brings then.
     Rounds: down.
@@ -172,7 +172,7 @@ def swap_tolerance_bps(policy: Policy) -> Bps:
 
 
 def _signers_slippage_bps(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Bps | None:
-    """Return what the signer's limit on losses leaves for the price once the fee is paid; None: nothing. Rounds: down."""
+    """Return what the signer's limit on losses leaves for slippage after the fee; None: nothing. Rounds: down."""
     fee_bps = -(-fee_pips // _PIPS_OF_BP)
     left = policy.limits.signer.max_loss_bps - fee_bps - market.drift_ticks
     return Bps(left) if left >= 0 else None

@@ -5,14 +5,14 @@ from pipeline.errors import OutOfRangeError
 from pipeline.units import Address, RawAmount
 from pipeline.venues.uniswap_v3 import mean_tick
 from pipeline.venues.uniswap_v3.act.depth import is_worth_a_mint, most_minted, moved_in_token1
-from pipeline.venues.uniswap_v3.act.drafts import swap_of, tell_limit
+from pipeline.venues.uniswap_v3.act.drafts import describe_limit, swap_of
 from pipeline.venues.uniswap_v3.act.guard_question import foreseen_of, market_of, pool_of
 from pipeline.venues.uniswap_v3.act.market import mint_window
 from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 
 
 def spot_from_twap(question: Question) -> str | None:
-    """A price that has just jumped may have been pushed: the one that is acted at, or one that an asset is valued by."""
+    """Refuse a spot price that has just jumped, of the pool acted in or of one that values an asset: it may have been manipulated."""
     apart = market_of(question.market).spot_from_twap_ticks
     most = question.policy.limits.spot_log_bps(pool_of(question).fee_pips)
     if apart > most:
@@ -22,7 +22,7 @@ def spot_from_twap(question: Question) -> str | None:
 
 
 def _pushed(question: Question, pool: Address) -> str | None:
-    """Hold the spot of a pool that values an asset against its mean over the policy's window; a pool elsewhere has none."""
+    """Compare the spot price of a pool that values an asset with its mean over the policy's window; a pool elsewhere has none."""
     live, limits = live_pool(question.shard, pool), question.policy.limits
     if live is None:
         return f"pool {pool}, which values an asset, has no mean: it is not of this venue"
@@ -39,19 +39,19 @@ def _pushed(question: Question, pool: Address) -> str | None:
 
 
 def swap_limited(question: Question) -> str | None:
-    """A swap that its price limit would cut short leaves a book that no range fits; no step towards it is worth taking."""
+    """Refuse a swap that its price limit would cut short where no partial step is worth taking: the book would fit no range."""
     swaps = [found for each in question.drafts if (found := swap_of(each)) is not None]
     seen = foreseen_of(question.foreseen)
     if seen is not None:
         swaps.append(seen.swap)
     for swap in swaps:
         if swap.limited:
-            return tell_limit(swap)
+            return describe_limit(swap)
     return None
 
 
 def mint_limited(question: Question) -> str | None:
-    """A mint's minimums stand about the means: at a price beyond the slippage from them they are not met.
+    """Refuse a mint at a price beyond the slippage from the mean prices: its minimums would not be met.
 
     Behind a swap the price counts that the swap leaves.
     """
@@ -66,7 +66,7 @@ def mint_limited(question: Question) -> str | None:
 
 
 def depth(question: Question) -> str | None:
-    """A mint that is much of what the pool holds makes its price: the signer has a bound, and a plan has to end within it.
+    """Refuse a mint that is much of the pool's depth: it would set its own price, and the signer has a limit.
 
     A book that earns is left as it is. One that is idle puts in what fits.
     """

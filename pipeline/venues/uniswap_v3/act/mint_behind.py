@@ -23,7 +23,7 @@ _MOST_ASKED_PERCENT = 98
 def draft_mint_behind(
     shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, swap: Draft
 ) -> tuple[Draft, ...]:
-    """Make the mint for what is left of the one token, and the least of the other that a swap brings.
+    """Draft the mint for what is left of the sold token, and the least of the other that the swap brings.
 
     Where the wallet has reserves, the mint must take more than the wallet has without the swap: so it fails where the
     swap does, and takes nothing of them. None where that leaves the price no room, or where it is too much for the pool's

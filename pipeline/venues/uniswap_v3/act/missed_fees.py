@@ -16,26 +16,26 @@ from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """Fees that a pool has ever earned for a unit of liquidity, at a moment."""
+    """Fees that a pool has ever earned per unit of liquidity, at a moment."""
 
     growth0_x128: GrowthX128
     growth1_x128: GrowthX128
 
 
 class Outside(Growth, frozen=True, kw_only=True):
-    """The same, and which liquidity earns nothing from there on, for its tokens lie outside."""
+    """The same, with the liquidity that earns nothing from then on, because its tokens are outside."""
 
     liquidity: Liquidity
 
 
 def growth_now(shard: Shard, policy: Policy) -> Growth:
-    """Take the fees that the reference pool has ever earned for a unit of liquidity."""
+    """Return the fees that the reference pool has ever earned per unit of liquidity."""
     pool = need_pool(shard, policy.reference_pool).pool()
     return Growth(growth0_x128=pool.growth0_x128, growth1_x128=pool.growth1_x128)
 
 
 def missed_fees(shard: Shard, policy: Policy, goal: PoolRange, since: Growth, stock: Stock) -> RawAmount:
-    """Value the fees that the tokens would have earned in the range, beside the liquidity that is in range now.
+    """Value the fees that the tokens would have earned in the range, beside the liquidity in range now.
 
     liquidity * growth since / 2^128 * others / (others + liquidity); nothing where a reorg took the growth back
 
@@ -55,14 +55,14 @@ def missed_fees(shard: Shard, policy: Policy, goal: PoolRange, since: Growth, st
 
 
 def grown(now_x128: int, since_x128: int) -> int:
-    """Subtract two growths as the pool does, modulo 2^256; what would be more than half of that has gone backwards."""
+    """Subtract two growths as the pool does, modulo 2^256; a difference of more than half of that is negative."""
     difference = (now_x128 - since_x128) & MAX_UINT256
     return difference if difference <= MAX_UINT256 // 2 else 0
 
 
 # ------------------------------------------------------------------ what a plan really misses, block by block
 def earning(shard: Shard, policy: Policy, goal: PoolRange) -> Liquidity:
-    """Return which liquidity the tokens would be in a goal's range, beside what is in range now; 0 where it is not.
+    """Return the liquidity that the tokens would be in a goal's range, beside what is in range now; 0 outside the range.
 
     liquidity * others / (others + liquidity)
     """
@@ -79,7 +79,7 @@ def earning(shard: Shard, policy: Policy, goal: PoolRange) -> Liquidity:
 
 
 def outside(shard: Shard, policy: Policy, goal: PoolRange) -> Outside:
-    """Note what the tokens outside begin to miss."""
+    """Record from when on the tokens outside miss fees."""
     now = growth_now(shard, policy)
     return Outside(
         growth0_x128=now.growth0_x128,
@@ -89,7 +89,7 @@ def outside(shard: Shard, policy: Policy, goal: PoolRange) -> Outside:
 
 
 def fees_earned(shard: Shard, policy: Policy, since: Outside) -> tuple[tuple[Address, RawAmount], ...]:
-    """Return what a liquidity in range has earned since, of each of the pool's tokens. Rounds: down."""
+    """Return what liquidity in range has earned since then, of each of the pool's tokens. Rounds: down."""
     pool = need_pool(shard, policy.reference_pool).pool()
     more0 = grown(pool.growth0_x128, since.growth0_x128)
     more1 = grown(pool.growth1_x128, since.growth1_x128)

@@ -11,7 +11,7 @@ from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 
 
 def choose(shard: Shard, policy: Policy, stock: Stock) -> PoolRange:
-    """Choose the range with which the whole book holds its target, with all that its NFTs pay. Raises: PipelineError."""
+    """Choose the range that brings the whole book to its target, with all that its NFTs pay. Raises: PipelineError."""
     leaving = liquidity_to_move(shard, policy)
     freed = freed_by(shard, policy, leaving)
     return choose_goal(shard, policy, leaving, share_to_hold(shard, policy, stock, freed))
@@ -20,7 +20,7 @@ def choose(shard: Shard, policy: Policy, stock: Stock) -> PoolRange:
 def look_ahead(
     shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
 ) -> tuple[PoolRange, ForeseenRerange]:
-    """Return what a goal would come to; where its swap would be cut short, the largest step towards it, if that is worth taking.
+    """Compute the result of a goal; where its swap would be cut short, of the largest step towards it, if that is worth taking.
 
     Raises: PipelineError.
     """

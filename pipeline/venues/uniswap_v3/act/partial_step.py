@@ -12,7 +12,7 @@ from pipeline.math.search import first_where
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Tick
-from pipeline.venues.uniswap_v3.act.drafts import tell_limit
+from pipeline.venues.uniswap_v3.act.drafts import describe_limit
 from pipeline.venues.uniswap_v3.act.foresight import (
     ForeseenRerange,
     foresee,
@@ -35,7 +35,7 @@ def largest_step(
     whole: ForeseenRerange,
     freed: Amounts,
 ) -> tuple[PoolRange, ForeseenRerange] | None:
-    """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
+    """Find the range, between a goal's and the one that needs no swap, that leaves the share nearest to its target.
 
     `whole` is what the goal itself would come to.
 
@@ -65,7 +65,7 @@ def largest_step(
     if number > count:
         return None
     nearer, seen = at(number)
-    return nearer, replace(seen, cut_short=tell_limit(whole.swap))
+    return nearer, replace(seen, cut_short=describe_limit(whole.swap))
 
 
 def _why_short(
@@ -83,12 +83,12 @@ def _why_short(
 
 
 def comes_nearer(seen: ForeseenRerange, policy: Policy) -> bool:
-    """Return whether a step brings the share nearer to its target by the band's hysteresis at least: no dust is moved."""
+    """Return whether a step brings the share nearer to its target by at least the band's hysteresis."""
     before, after = seen.deviations(policy)
     return seen.is_active and seen.deploys and before - after >= max(policy.strategy.hysteresis_bps, 1)
 
 
 def brings_into_range(seen: ForeseenRerange, policy: Policy) -> bool:
-    """Return whether a step lets a book that is idle earn again, no further from its target than it is."""
+    """Return whether a step lets an idle book earn again without moving it further from its target."""
     before, after = seen.deviations(policy)
     return seen.was_idle and seen.is_active and seen.deploys and after <= before

@@ -21,12 +21,12 @@ from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 class UniswapV3Freeing:
-    """Burns the same part of each NFT of the reference pool, and collects what it is owed."""
+    """Burns the same share of each NFT in the reference pool, and collects what it is owed."""
 
     usual_gas: int = USUAL_GAS["withdraw"]
 
     def freed(self, shard: Shard, policy: Policy, hundredths: int) -> Freed:
-        """Take what leaving whole would pay, less what the liquidity that stays is worth, which is rounded up."""
+        """Compute what a full withdrawal pays, less the value of the liquidity that stays, which is rounded up."""
         live, leaving = need_pool(shard, policy.reference_pool), liquidity_to_move(shard, policy)
         paid: list[int] = list(freed_by(shard, policy, leaving))
         for _, position in own_positions(shard, policy):

@@ -18,11 +18,11 @@ class PoolRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def goal_of(range_: PoolRange) -> Goal:
-    """Make a goal of a range."""
+    """Convert a range into a goal."""
     return RerangeGoal(venue=UNISWAP_V3, terms=write_terms(range_))
 
 
 def range_of(goal: Goal) -> PoolRange:
-    """Take a goal as what this venue made it."""
+    """Read the range of a goal."""
     assert isinstance(goal, RerangeGoal), "only re-ranges are its own"
     return read_terms(goal.terms, PoolRange)

@@ -10,7 +10,7 @@ from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.act.depth import part_of_mint
-from pipeline.venues.uniswap_v3.act.drafts import tell_limit
+from pipeline.venues.uniswap_v3.act.drafts import describe_limit
 from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, base_and_quote, foresee, share_to_hold
 from pipeline.venues.uniswap_v3.act.goal import NOTHING, as_is, choose_goal, deployable
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
@@ -26,7 +26,7 @@ _LEAST_TAKEN_PERCENT = 95
 def reconsider_swap(
     shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
 ) -> Course:
-    """Choose the first that leaves the share no further from its target than it is: the goal, a new one, a step, no swap.
+    """Choose the first of these that leaves the share no further from its target: the goal, a new one, a partial step, no swap.
 
     A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given up
     where the share is inside that band anyway; elsewhere the largest step that the price limit allows takes its place.
@@ -47,14 +47,14 @@ def reconsider_swap(
     if limited is not None and before > policy.strategy.inner_bps:
         step = largest_step(shard, policy, wanted, market, stock, whole=seen, freed=NOTHING)
         if step is None or not comes_nearer(step[1], policy):
-            raise SwapLimitedError(tell_limit(limited))
+            raise SwapLimitedError(describe_limit(limited))
         return _course(goal, step[0], step[1].cut_short)
     why = f"no swap brings the share nearer to its target, {before} bps away"
     return Course(goal=goal_of(as_is(shard, policy, goal)), skips=True, why=why)
 
 
 def _course(before: PoolRange, after: PoolRange, why: str) -> Course:
-    """Go on for a goal, and say why where it is another one."""
+    """Continue with a goal, and say why where it has changed."""
     return Course(goal=goal_of(after), why=why if after != before else "")
 
 
@@ -65,7 +65,7 @@ def _is_good_enough(seen: ForeseenRerange, policy: Policy, before: int) -> bool:
 def reconsider_mint(
     shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
 ) -> Course:
-    """Keep the range if it takes nearly all that may go into it; else take one of the same width that takes more."""
+    """Keep the range if it takes nearly all that may go into it; else choose one of the same width that takes more."""
     course = _range_to_mint(shard, policy, goal, stock)
     if not market.in_part:
         return course

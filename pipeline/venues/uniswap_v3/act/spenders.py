@@ -17,7 +17,7 @@ def spenders(policy: Policy) -> tuple[Address, ...]:
 
 
 def grants(shard: Shard, policy: Policy) -> tuple[Grant, ...]:
-    """List which token a plan may have to let whom take."""
+    """List the allowances, token and spender, that a plan may need."""
     pool = need_pool(shard, policy.reference_pool).pool()
     here = acting_deployment(policy)
     return tuple(
@@ -29,7 +29,7 @@ def grants(shard: Shard, policy: Policy) -> tuple[Grant, ...]:
 
 
 def router_of(policy: Policy) -> Address:
-    """Name the router of a book that acts. Raises: ImpossibleFactError where its chain's profile names none."""
+    """Return the router of a book that acts. Raises: ImpossibleFactError where its chain's profile has none."""
     router = acting_deployment(policy).router
     if router is None:
         raise ImpossibleFactError(f"the chain's profile names no router of {policy.acting_venue()}")
@@ -39,7 +39,7 @@ def router_of(policy: Policy) -> Address:
 def approvals_of_plan(
     shard: Shard, policy: Policy, amounts: tuple[RawAmount, RawAmount], swap: SwapPlan
 ) -> int:
-    """Count what a plan that swaps and then mints all of two amounts gives and takes back of allowances.
+    """Count the approvals and revocations of a plan that swaps and then mints all of two amounts.
 
     What is given to the router is used up, what is given to the position manager may have to be taken back. Nothing
     where the policy lets as much stand as is needed and that much is allowed already.

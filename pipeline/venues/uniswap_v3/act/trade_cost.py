@@ -10,7 +10,7 @@ from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 
 def trade_cost(question: Question) -> TradeCost:
-    """Add up what is foreseen of the whole plan, where it is to begin; else what the phase swaps."""
+    """Sum the expected trading cost of the whole plan before it begins, later that of the phase."""
     seen = foreseen_of(question.foreseen)
     if seen is not None:
         return _swap_cost(question, seen.swap)
@@ -24,7 +24,7 @@ def trade_cost(question: Question) -> TradeCost:
 
 
 def _swap_cost(question: Question, swap: SwapPlan) -> TradeCost:
-    """Value what goes in less what comes out at the reference price, at least the fee; and the way back of the price."""
+    """Value what goes in less what comes out at the reference price, at least the fee, and the loss when the price goes back."""
     if not swap.amount_in:
         return TradeCost()
     pool = pool_of(question)

@@ -40,7 +40,7 @@ _ROUNDS = 8
 
 
 class PoolTrade(Trade, frozen=True, kw_only=True):
-    """A trade as the reference pool would carry it out."""
+    """The expected result of a trade in the reference pool."""
 
     swap: SwapPlan
     is_private: bool
@@ -60,11 +60,11 @@ class UniswapV3Trades:
         return need_pool(shard, policy.reference_pool).pool().fee_pips
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> PoolTrade:
-        """Quote a swap that ends within the means, the pool's depth and what is safe from a sandwich."""
+        """Quote a swap that ends within the mean prices' window, the pool's depth and what is safe from a sandwich."""
         return _quoted(shard, policy, _windows(shard, policy, market_of(market)), base)
 
     def trade_for(self, shard: Shard, policy: Policy, market: Market, less_base: int) -> PoolTrade:
-        """Count what the book's own ranges take in of what it sells, or give of what it buys.
+        """Quote a trade after which the book has an amount less base: its own ranges are part of the pool, and buy or sell with it.
 
         Each round adds what they took in the round before; a trade never more than `_MOST_OWN_SHARE` times what it is for.
         """
@@ -81,7 +81,7 @@ class UniswapV3Trades:
     def draft(
         self, shard: Shard, policy: Policy, market: Market, trade: Trade, *, step: Step
     ) -> tuple[Draft, ...]:
-        """Make the approval of what is paid, where it is needed, and the swap."""
+        """Draft the approval of what is paid, where it is needed, and the swap."""
         assert isinstance(trade, PoolTrade)
         make = _sale if trade.sells_base else _purchase
         made = make(shard, policy, market_of(market), trade, step)
@@ -91,7 +91,7 @@ class UniswapV3Trades:
 
 
 def _windows(shard: Shard, policy: Policy, market: PoolMarket) -> tuple[Window, Window]:
-    """Find between which prices a swap is to end, and between which it may: what others trade before it moves the price."""
+    """Compute the prices between which a swap is to end, and between which it may, since others may trade before it."""
     live = need_pool(shard, policy.reference_pool)
     fee_pips = live.pool().fee_pips
     most = swap_window(policy, market, fee_pips)
@@ -132,7 +132,7 @@ def _sides(quoted: Quote, *, down: bool) -> tuple[RawAmount, RawAmount]:
 
 
 def _swap_plan(quoted: Quote, limit_x96: SqrtPriceX96, *, down: bool) -> SwapPlan:
-    """Return guards and costs of a swap behind which nothing is minted."""
+    """Return guards and costs of a swap without a mint behind it."""
     paid, got = _sides(quoted, down=down)
     return SwapPlan(
         zero_for_one=down,
@@ -188,7 +188,7 @@ def _sale(shard: Shard, policy: Policy, market: PoolMarket, trade: PoolTrade, st
 
 
 def _purchase(shard: Shard, policy: Policy, market: PoolMarket, trade: PoolTrade, step: Step) -> SwapDraft:
-    """Buy an exact output. Raises: SwapLimitedError where it costs more than the means allow."""
+    """Draft the purchase of an exact output. Raises: SwapLimitedError where it costs more than the mean prices allow."""
     swap, fee_pips = trade.swap, need_pool(shard, policy.reference_pool).pool().fee_pips
 
     def is_dear(paid: int) -> bool:

@@ -20,7 +20,7 @@ _USUAL_APPROVALS = 5
 
 
 def usual_gas(withdrawals: int, *, swaps: bool, approvals: int) -> int:
-    """Add up what a whole plan usually uses."""
+    """Sum the usual gas of a whole plan."""
     swap = USUAL_GAS["swap"] if swaps else 0
     return withdrawals * USUAL_GAS["withdraw"] + swap + approvals * _USUAL_APPROVAL + USUAL_GAS["mint"]
 

@@ -23,7 +23,7 @@ WITHDRAW_GAS = 450_000
 
 
 def withdrawn_at_once(policy: Policy) -> int:
-    """Count the NFTs that one transaction withdraws at most, within the gas limit that the signer allows."""
+    """Return how many NFTs one transaction withdraws at most, within the gas limit that the signer allows."""
     return max((policy.limits.signer.max_gas_limit - policy.chain.data_gas) // WITHDRAW_GAS, 1)
 
 
@@ -37,7 +37,7 @@ def draft_withdrawals(
     hundredths: int = 100,
     step: Step = "withdraw",
 ) -> tuple[Draft, ...]:
-    """Make the transactions that burn so many hundredths of each NFT's liquidity and collect all that it is owed."""
+    """Draft the transactions that burn some hundredths of each NFT's liquidity and collect all that it is owed."""
     live = need_pool(shard, pool)
     window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
     held, manager = dict(own_positions(shard, policy)), acting_deployment(policy).manager
@@ -65,7 +65,7 @@ def draft_withdrawals(
 
 
 def part_of(liquidity: Liquidity, hundredths: int) -> Liquidity:
-    """Return so many hundredths of a liquidity. Rounds: down."""
+    """Return some hundredths of a liquidity. Rounds: down."""
     return Liquidity(liquidity * hundredths // 100)
 
 

@@ -6,7 +6,7 @@ from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, Sqrt
 
 
 class Pool(Entry, frozen=True, kw_only=True):
-    """`pool/P`: everything of a V3 pool but its ticks, slots and positions."""
+    """`pool/P`: the state of a V3 pool without its ticks, observations and positions."""
 
     token0: Address
     token1: Address
@@ -30,7 +30,7 @@ class Pool(Entry, frozen=True, kw_only=True):
 
     @property
     def terms(self) -> PoolTerms:
-        """What does not change of it."""
+        """The fields that never change."""
         return PoolTerms(
             tokens=(self.token0, self.token1),
             decimals=(self.decimals0, self.decimals1),
@@ -58,7 +58,7 @@ class OracleSlot(Entry, frozen=True, kw_only=True):
 
 
 class PoolPosition(Entry, frozen=True, kw_only=True):
-    """`pool-position/P/owner/lower/upper`: what the pool itself keeps of a range."""
+    """`pool-position/P/owner/lower/upper`: what the pool itself stores of a range."""
 
     liquidity: Liquidity = Liquidity(0)
     inside0_last_x128: GrowthX128 = GrowthX128(0)
@@ -68,7 +68,7 @@ class PoolPosition(Entry, frozen=True, kw_only=True):
 
 
 class NftPosition(Entry, frozen=True, kw_only=True):
-    """`position/M/id`: what the position manager M keeps of an NFT, and who owns it."""
+    """`position/M/id`: what the position manager M stores of an NFT, and who owns it."""
 
     owner: Address
     pool: Address

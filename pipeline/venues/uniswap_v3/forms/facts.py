@@ -11,7 +11,7 @@ class Initialized(Fact, frozen=True, kw_only=True):
 
 
 class Swapped(Fact, frozen=True, kw_only=True):
-    """A pool traded. State fields are those after the trade."""
+    """A swap in a pool. State fields are those after it."""
 
     sender: Address
     recipient: Address
@@ -32,7 +32,7 @@ class Minted(Fact, frozen=True, kw_only=True):
 
 
 class Burned(Fact, frozen=True, kw_only=True):
-    """Liquidity left a range; with liquidity 0 a poke that only books fees."""
+    """Liquidity was removed from a range; with liquidity 0 a poke that only updates fees."""
 
     owner: Address
     tick_lower: Tick
@@ -43,7 +43,7 @@ class Burned(Fact, frozen=True, kw_only=True):
 
 
 class Collected(Fact, frozen=True, kw_only=True):
-    """The pool paid out what it owed a range; both may be 0, also for a range that never was."""
+    """The pool paid out what it owed a range; both amounts may be 0, even for a range that never was."""
 
     owner: Address
     recipient: Address
@@ -76,7 +76,7 @@ class CardinalityGrown(Fact, frozen=True, kw_only=True):
 
 # ------------------------------------------------------------------ emitted by the position manager
 class NftTransferred(Fact, frozen=True, kw_only=True):
-    """From the zero address: minted; to it: burned."""
+    """An NFT's transfer. From the zero address: minted; to it: burned."""
 
     token_id: TokenId
     sender: Address
@@ -98,7 +98,7 @@ class LiquidityDecreased(Fact, frozen=True, kw_only=True):
 
 
 class NftCollected(Fact, frozen=True, kw_only=True):
-    """Amounts are those asked for; what was paid stands in the pool's own log."""
+    """A collection from an NFT. Amounts are those requested; the pool's own log has what was paid."""
 
     token_id: TokenId
     recipient: Address

@@ -25,10 +25,10 @@ nft_sums: Kind[BookId, PoolId] = kind("nft-sums", str, str)
 
 
 def unreadable_position(manager: Address) -> str:
-    """Name the item of a manager's log that does not tell which NFT it is of."""
+    """Name the item of a manager's log that does not tell its NFT."""
     return f"{position.under(manager)}/None"
 
 
 def manager_of(item: str) -> Address:
-    """Take the position manager out of the item of a position, or of an owner."""
+    """Return the position manager in the item of a position, or of an owner."""
     return Address(item.split("/", 2)[1])

@@ -22,7 +22,7 @@ from pipeline.venues.uniswap_v3.forms.entries import Pool
 
 
 class SwapSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
-    """A pool traded; a positive delta is what the pool received. On `swaps.v1`."""
+    """A swap in a pool; a positive delta is what the pool received. On `swaps.v1`."""
 
     pool: Address
     log_index: LogIndex
