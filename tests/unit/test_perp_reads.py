@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from builders import OWNER
 from intents import block
+from msgspec.structs import replace
 from worlds.toy_perp.forms import PerpAccount, PerpAccountObserved, perp_account
 from worlds.toy_perp.half import KIND
 from worlds.toy_perp.venue import ToyPerp
@@ -74,3 +75,6 @@ def test_a_check_finds_an_order_that_is_gone_and_misses_none_that_has_ended(venu
         term=Term(1), block=block(100), why="check", contract=CONTRACT, owner=OWNER, state=account(read)
     )
     assert bool(venue.differences(shard, event)) == differs
+    if read is None and not isinstance(held, Requested):
+        shard.tables.put(ITEM, replace(account(held), limit=1))
+        assert venue.differences(shard, event) == [], "the limit of an order goes with it"

@@ -136,7 +136,11 @@ class ToyPerp(NamedItemsOnly, NoPools):
                 if ours.order is not None:
                     # how large it was before is ours alone; the contract forgets what has ended, and may forget what it no longer tells of
                     is_there = event.state.order is not None or isinstance(ours.order.state, Requested)
-                    ours = replace(ours, order=replace(ours.order, size_before=UNSET) if is_there else None)
+                    ours = (
+                        replace(ours, order=replace(ours.order, size_before=UNSET))
+                        if is_there
+                        else replace(ours, order=None, limit=0)
+                    )
                 return list(field_differences("", ours, event.state))
         return []
 
