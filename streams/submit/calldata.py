@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.sign.nonces import Account
 from pipeline.units import Address
 from streams.submit.venues.port import KnownCall, VenueTerms
 from streams.submit.verdict import Refusal
@@ -41,3 +44,16 @@ def latest_deadline_s(calls: tuple[KnownCall, ...]) -> int | None:
                 raise Refusal("limits", f"{call.function} without a deadline may be mined at any later price")
             found.append(call.deadline_s)
     return max(found, default=None)
+
+
+def actions_in(calls: tuple[KnownCall, ...]) -> int:
+    """Count a transaction as an action by what it calls, not by the plan that it claims."""
+    return int(any(call.is_action for call in calls))
+
+
+def with_risk_alone(account: Account, venues: Sequence[VenueTerms]) -> Account:
+    """Leave out the pending transactions that add no risk. Raises: Refusal where one's call is not on the list any more."""
+    risky = [
+        each for each in account.nonces if any(call.adds_risk for call in known_calls(each.intent, venues))
+    ]
+    return msgspec.structs.replace(account, nonces=tuple(risky))

@@ -14,7 +14,7 @@ from pipeline.sign.gas_fees import FeeMarket, Fees, Stop, first_fees
 from pipeline.sign.nonces import Account, is_cancelling
 from pipeline.units import Address, BlockNumber, Hash, Wei
 from streams.submit.budgeting import check_budget, check_gas
-from streams.submit.calldata import known_calls, latest_deadline_s, venue_at
+from streams.submit.calldata import actions_in, known_calls, latest_deadline_s, venue_at, with_risk_alone
 from streams.submit.data_fee import check_gas_limit, data_fee_wei
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode, SignerView
@@ -24,7 +24,7 @@ from streams.submit.simulation import Effect, check_minimums, simulate
 from streams.submit.uncounted_transfers import refuse_strange_transfers
 from streams.submit.venues.port import JudgedIntent, Judging, KnownCall, NeedsSecuring
 from streams.submit.venues.registry import venues_of
-from streams.submit.verdict import NotYet, Refusal
+from streams.submit.verdict import CallFailed, NotYet, Refusal
 
 _LONGEST_VERSION = 80
 
@@ -82,9 +82,9 @@ class Judge:
         effect = await self._simulated(intent, calls, memory.account, look)
         await check_gas_limit(self._node, intent, effect.gas_used, self._limits, look.head.hash)
         check_minimums(intent, effect)
-        charge = await self._charged(
-            JudgedIntent(intent=intent, calls=calls, effect=effect, head=look.head), data_wei
-        )
+        at_worst = await self._at_worst(intent, calls, memory.account, look)
+        judged = JudgedIntent(intent=intent, calls=calls, effect=effect, at_worst=at_worst, head=look.head)
+        charge = await self._charged(judged, data_wei)
         check_budget(charge, memory.account, look, self._limits)
         return Approved(effect=effect, fees=fees, charge=charge)
 
@@ -213,7 +213,27 @@ class Judge:
         here = venue_at(intent.call.to, self._venues)
         ahead = asyncio.create_task(self._appraisers[here.name].read_ahead(calls, look.head))
         try:
-            effect = await simulate(
+            effect = await self._run(intent, account, look)
+            await ahead
+        finally:
+            ahead.cancel()  # of what is refused nothing more is asked
+            await asyncio.gather(ahead, return_exceptions=True)
+        return effect
+
+    async def _at_worst(
+        self, intent: SubmitTransaction, calls: tuple[KnownCall, ...], account: Account, look: SignerView
+    ) -> Effect | None:
+        """Simulate a call that adds risk behind none but such calls: what secures a debt may revert. None where it fails so."""
+        if not (account.waiting() and any(call.adds_risk for call in calls)):
+            return None
+        try:
+            return await self._run(intent, with_risk_alone(account, self._venues), look)
+        except CallFailed:
+            return None
+
+    async def _run(self, intent: SubmitTransaction, account: Account, look: SignerView) -> Effect:
+        try:
+            return await simulate(
                 self._node,
                 intent,
                 account,
@@ -221,15 +241,10 @@ class Judge:
                 tokens=self._limits.tokens,
                 multicall=self._multicall,
                 block_s=self._limits.block_s,
-                questions=here.questions(intent.owner),
+                questions=venue_at(intent.call.to, self._venues).questions(intent.owner),
             )
-            await ahead
         except CallRevertedError as error:
             raise Refusal("simulation", f"it cannot be run: {error}") from None
-        finally:
-            ahead.cancel()  # of what is refused nothing more is asked
-            await asyncio.gather(ahead, return_exceptions=True)
-        return effect
 
     async def _prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
         """Ask every venue for a token's value in the budget's token. Raises: Refusal where none knows, NodeError."""
@@ -257,11 +272,6 @@ class Judge:
             actions=actions_in(judged.calls),
             data_fee_wei=data_wei,
         )
-
-
-def actions_in(calls: tuple[KnownCall, ...]) -> int:
-    """Count a transaction as an action by what it calls, not by the plan that it claims."""
-    return int(any(call.is_action for call in calls))
 
 
 def _check_before(intent: SubmitTransaction, memory: SignerState) -> None:

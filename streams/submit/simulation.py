@@ -14,7 +14,7 @@ from streams.node.contract_calls import Ask
 from streams.node.multicall import aggregate, aggregated
 from streams.submit.node import CallToSimulate, SenderNode, SignerView, SimulatedCall, SimulatedLog
 from streams.submit.venues.port import StateQuestion
-from streams.submit.verdict import Refusal
+from streams.submit.verdict import CallFailed, Refusal
 
 _READ_GAS = 150_000
 """A balance, also of a token behind a proxy."""
@@ -65,7 +65,7 @@ async def simulate(
     results = await node.simulate(calls, look.head.hash, Seconds(look.head.timestamp_s + block_s))
     waiting, (before, ran, after) = results[:-3], results[-3:]
     if not ran.succeeded:
-        raise Refusal("simulation", f"it fails on block {look.head.number}: {revert_reason(ran)}")
+        raise CallFailed("simulation", f"it fails on block {look.head.number}: {revert_reason(ran)}")
     (had, said_before), (has, said_after) = (_balances(held, questions, read) for read in (before, after))
     return Effect(
         gas_used=ran.gas_used,

@@ -16,6 +16,10 @@ class Refusal(Exception):  # noqa: N818 - an answer to an intent, not an error o
         self.detail = detail
 
 
+class CallFailed(Refusal):
+    """Raised where an intent's own call fails in a simulation."""
+
+
 class NotYet(Exception):  # noqa: N818 - an answer too
     """Raised where an intent cannot be judged at this head: the node is behind, or the chain does not move."""
 

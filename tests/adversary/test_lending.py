@@ -267,3 +267,36 @@ def calling(to: str, data: bytes) -> str:
     code = f"{size}61002c60003960006000{size}6000600073{to[2:]}5af100"
     assert len(code) == 2 * 0x2C
     return "0x" + code + data.hex()
+
+
+def test_a_borrow_is_judged_also_as_if_the_collateral_before_it_did_not_come(lending: LendingBench) -> None:
+    bench = lending
+    supplied = bench.supply(bench.usdc, 50_000 * DOLLAR)
+    wanted = bench.borrow(bench.weth, 10 * ETHER)
+    says = ("limits", "by the signer's references, after a shock of 3000 bps at lending, at least 1.2000")
+    refused = bench.refusal(wanted, waiting=(supplied,))
+    assert (refused.reason, says[1] in refused.detail) == (says[0], True)
+    bench.mined(supplied)
+    bench.judge(bench.borrow(bench.weth, 10 * ETHER))
+
+
+def test_a_borrow_that_the_market_refuses_without_the_collateral_before_it_goes_with_it(
+    lending: LendingBench,
+) -> None:
+    bench = lending
+    bench.mined(bench.withdraw(bench.usdc, 40_000 * DOLLAR))
+    supplied = bench.supply(bench.usdc, 100_000 * DOLLAR)
+    wanted = bench.borrow(bench.weth, 10 * ETHER)
+    assert bench.refusal(wanted).reason == "simulation"
+    bench.judge(wanted, waiting=(supplied,))
+
+
+def test_two_borrows_behind_collateral_are_judged_together_as_if_it_did_not_come(
+    lending: LendingBench,
+) -> None:
+    bench = lending
+    supplied = bench.supply(bench.usdc, 50_000 * DOLLAR)
+    first = bench.borrow(bench.weth, 6 * ETHER)
+    second = bench.borrow(bench.weth, 6 * ETHER + 1)
+    bench.judge(first, waiting=(supplied,))
+    assert bench.refusal(second, waiting=(supplied, first)).reason == "limits"

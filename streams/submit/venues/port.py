@@ -50,6 +50,8 @@ class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
     """Once it is signed and waits, it is judged again at each head."""
     takes_value: bool = False
     """The chain's coin may go with it."""
+    adds_risk: bool = False
+    """It may leave a debt less secured: it is judged also as if, of what waits before it, only such calls came about."""
     in_outage: OutageRule = "never"
     """Whether it goes while the chain's sequencer is down, or within its grace period."""
 
@@ -60,6 +62,8 @@ class JudgedIntent(msgspec.Struct, frozen=True, kw_only=True):
     intent: SubmitTransaction
     calls: tuple[KnownCall, ...]
     effect: "Effect"
+    at_worst: "Effect | None" = None
+    """Its effect where, of what waits before it, only calls that add risk come about; None where nothing waits, it fails so, or adds no risk."""
     head: BlockRef
 
     @property

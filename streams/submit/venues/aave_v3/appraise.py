@@ -9,7 +9,7 @@ import msgspec
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, Bps, RawAmount
 from streams.submit.venues.aave_v3.account import ACCOUNT, AccountRead, HeldAtMarket, read_accounts
-from streams.submit.venues.aave_v3.calldata import asset_of, is_risky
+from streams.submit.venues.aave_v3.calldata import asset_of
 from streams.submit.venues.aave_v3.health import Prices, check_debts, check_health, check_oracle, is_weak
 from streams.submit.venues.aave_v3.terms import AaveV3Terms, LendingMarket, is_touched
 from streams.submit.venues.port import Cost, JudgedIntent, Judging, KnownCall
@@ -41,11 +41,15 @@ class LendingAppraiser:
         before, after = read_accounts(self._terms.markets, judged.effect.answers)[here.name]
         wallet = judged.effect.moved(self._judging.limits.wrapped_native)
         shift = _shift_of(asset_of(call), wallet, before, after)
-        prices = await self._prices(before, after, judged.head)
-        if is_risky(call):
-            check_debts(here, before, after)
-            with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
-                _check_risk(call, here, after, prices)
+        reads = [(before, after)]
+        if judged.at_worst is not None:
+            reads.append(read_accounts(self._terms.markets, judged.at_worst.answers)[here.name])
+        prices = await self._prices(reads, judged.head)
+        if call.adds_risk:
+            for was, becomes in reads:
+                check_debts(here, was, becomes)
+                with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
+                    _check_risk(call, here, becomes, prices)
         elif shift.is_risk:
             raise Refusal("limits", f"{call.function} with which a debt grows, or collateral shrinks")
         return shift.cost(asset_of(call), prices)
@@ -63,12 +67,13 @@ class LendingAppraiser:
         del token, head
         return ()
 
-    async def _prices(self, before: AccountRead, after: AccountRead, head: BlockRef) -> Prices:
+    async def _prices(self, reads: Sequence[tuple[AccountRead, AccountRead]], head: BlockRef) -> Prices:
         """Price each token that the owner has or owes here, before or after. Raises: Refusal, NodeError."""
+        accounts = [account for pair in reads for account in pair]
         involved = [
             asset
-            for asset in after.holdings
-            if before.holdings[asset].matters or after.holdings[asset].matters
+            for asset in accounts[0].holdings
+            if any(account.holdings[asset].matters for account in accounts)
         ]
         return {asset: await self._judging.prices(asset, head) for asset in involved}
 

@@ -38,7 +38,7 @@ def read_calls(market: "LendingMarket", to: Address, data: bytes, owner: Address
     call = KnownCall(
         to=to, function=name, arguments=arguments, is_action=name in _MOVING, follows_prices=True
     )
-    yield msgspec.structs.replace(call, in_outage=_in_outage(call))
+    yield msgspec.structs.replace(call, in_outage=_in_outage(call), adds_risk=is_risky(call))
 
 
 def asset_of(call: KnownCall) -> Address | None:
