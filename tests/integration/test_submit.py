@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from freezing import freeze
 from kafka_logs import append, read_committed
 from sender_house import CHAIN_IDS, SenderHouse, limits_of
 
@@ -266,7 +267,6 @@ def test_a_reorg_between_send_and_receipt_lets_the_signed_bytes_run_on(house):
 def test_a_reorg_of_a_mined_transaction_sends_the_same_bytes_again(house, depth):
     had = weth(house)
     wanted = house.deposit()
-    # the new branch comes block by block: who looks in between counts blocks that pass without the transaction
     pid = house.start(limits=limits_of(house.world, bump_after_blocks=depth + 5))
     house.put(wanted)
     house.until_said(wanted.digest, "Sent")
@@ -274,8 +274,10 @@ def test_a_reorg_of_a_mined_transaction_sends_the_same_bytes_again(house, depth)
     for _ in range(depth):
         house.chain.mine()
     house.until(lambda: status(nonces(house)[0]) == "mined")
+    freeze(pid)  # the new branch comes block by block: who looks in between sends again, and is mined in it
     house.chain.reorg(depth)
     assert weth(house) == had
+    os.kill(pid, signal.SIGCONT)
     house.until_pending(1)
     house.chain.mine()
     house.until(lambda: status(nonces(house)[0]) == "mined")
