@@ -63,7 +63,7 @@ def is_node_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port beyond 65535, or brackets around what is no address
+    except ValueError:  # a port above 65535, or brackets around something that is no address
         return False
 
 

@@ -64,7 +64,7 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     oracle_within_bps: Bps = Bps(200)
     """How far the venue's own price of the base may be from the reference price."""
     oracle_age_s: Seconds = Seconds(90_000)
-    """How old the venue's price of base and collateral may be, where its source tells that. A day and an hour: stablecoins' prices are told once a day."""
+    """How old the venue's prices of base and collateral may be, where their sources say so. The default is a day and an hour: a stablecoin's feed is updated once a day."""
     most_carry_bps: Bps = Bps(2_000)
     """What a size may cost per year after a step that makes it larger, as a share of its value."""
     cooldown_s: Seconds = Seconds(10_800)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 _PROBE_TIMEOUT_S = 10.0
 _SILENT_S = 5.0
-"""How long nobody is told that a broker does not answer: the client asks one that accepts and is silent for 40 s."""
+"""After how long a command says that it waits for the broker: aiokafka itself waits 40 s for one that accepts a connection and then says nothing."""
 
 _DENIALS: dict[type[KafkaError], str] = {
     TopicAuthorizationFailedError: "topic",

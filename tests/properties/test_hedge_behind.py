@@ -3,6 +3,7 @@
 import copy
 import random
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
@@ -53,6 +54,17 @@ def begun(ratio_bps: int, reserve: int) -> LendingDesk:
     return desk
 
 
+def steps_by_block(desk: LendingDesk, kept: int) -> Iterator[list[str]]:
+    """List what each block's transactions did, approvals left out, while legs fail in the first; the reserve and the floor of health hold."""
+    for number in range(BLOCKS):
+        desk.fails = desk.fails if number < FAILING_BLOCKS else set()
+        done = len(desk.signer.done)
+        desk.block()
+        yield [each.step for each in desk.signer.done[done:] if each.step != APPROVE]
+        assert desk.chain.balances[OWNER, BASE] >= kept
+        assert not desk.chain.debt[BASE] or desk.chain.health >= LEAST_HEALTH
+
+
 def go(chance: random.Random, seen: Counter[str]) -> None:
     """Let a leg of the next step fail for some blocks, and hold each block's end against the reserve and the floor of health."""
     reserve, (before_bps, after_bps) = chance.choice((0, UNIT, 3 * UNIT)), chance.choice(WAYS)
@@ -61,15 +73,9 @@ def go(chance: random.Random, seen: Counter[str]) -> None:
     desk.fails = {chance.choice(("supply", "borrow") if after_bps > before_bps else ("buy", "repay"))}
     desk.set_policy(replace(to, policy_version=version_of(to)))
     kept = min(desk.chain.balances[OWNER, BASE], reserve)
-    for number in range(BLOCKS):
-        desk.fails = desk.fails if number < FAILING_BLOCKS else set()
-        done = len(desk.signer.done)
-        desk.block()
-        steps = [each.step for each in desk.signer.done[done:] if each.step != APPROVE]
+    for steps in steps_by_block(desk, kept):
         seen.update(f"{first}, {second}" for first, second in pairwise(steps))
         seen.update(f"{step} alone" for step in steps if len(steps) == 1)
-        assert desk.chain.balances[OWNER, BASE] >= kept
-        assert not desk.chain.debt[BASE] or desk.chain.health >= LEAST_HEALTH
     seen.update(f"{step} {'mined' if mined else 'reverted'}" for step, mined in desk.signer.ends_behind)
     net = stock_of(desk.shard, to).base_amount
     long = net + desk.chain.debt[BASE]
@@ -109,14 +115,8 @@ def go_with_range(chance: random.Random, seen: Counter[str]) -> None:
     desk.fails = {chance.choice(("withdraw", "repay") if hedged_already else ("supply", "borrow"))}
     opened, kept = len(desk.said(PlanOpened)), min(desk.chain.balances[OWNER, BASE], reserve)
     desk.set_policy(replace(to, policy_version=version_of(to)))
-    for number in range(BLOCKS):
-        desk.fails = desk.fails if number < FAILING_BLOCKS else set()
-        done = len(desk.signer.done)
-        desk.block()
-        steps = [each.step for each in desk.signer.done[done:] if each.step != APPROVE]
+    for steps in steps_by_block(desk, kept):
         seen.update(f"{first}, {second}" for first, second in pairwise(steps))
-        assert desk.chain.balances[OWNER, BASE] >= kept
-        assert not desk.chain.debt[BASE] or desk.chain.health >= LEAST_HEALTH
     seen["shared"] += any(isinstance(each.goal, JointGoal) for each in desk.said(PlanOpened)[opened:])
     seen.update(f"{step} {'mined' if mined else 'reverted'}" for step, mined in desk.signer.ends_behind)
     assert not any(desk.chain.allowances.values())
