@@ -54,6 +54,6 @@ def actions_in(calls: tuple[KnownCall, ...]) -> int:
 def with_risk_alone(account: Account, venues: Sequence[VenueTerms]) -> Account:
     """Leave out the pending transactions that add no risk. Raises: Refusal where one's call is not on the list any more."""
     risky = [
-        each for each in account.nonces if any(call.adds_risk for call in known_calls(each.intent, venues))
+        each for each in account.waiting() if any(call.adds_risk for call in known_calls(each.intent, venues))
     ]
     return msgspec.structs.replace(account, nonces=tuple(risky))
