@@ -1,5 +1,6 @@
 """`evenkeel` run in the test's own process: a command costs no start of an interpreter."""
 
+import gc
 import json
 import logging
 import sys
@@ -32,6 +33,7 @@ Run = Callable[..., Done]
 @pytest.fixture
 def evenkeel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run a command as in a terminal, at a width if one is named; the log is set back at the end."""
+    gc.collect()  # asyncio reports what an earlier test's tasks left when they are freed: not within a command's output
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
 
