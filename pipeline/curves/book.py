@@ -12,7 +12,7 @@ _FLOAT_ERROR = 2.0**-48
 
 
 class BookCurve:
-    """What a book holds and is worth at any price of its base. `base` and `quote`, outside the ranges, may be below zero.
+    """The holdings and the value of a book at any price of its base. `base` and `quote` are those outside the ranges, and may be negative.
 
     Raises: CurveError if they are not finite.
     """
@@ -23,7 +23,7 @@ class BookCurve:
         self.ranges, self.base, self.quote = tuple(ranges), base, quote
 
     def at(self, price: float) -> Point:
-        """Add the book up at a price. Raises: CurveError as `Curve.at`."""
+        """Compute the book's holdings, value and derivatives at a price. Raises: CurveError as `Curve.at`."""
         points = [each.at(price) for each in self.ranges]
         outside = Point(price, self.base, self.quote, price * self.base + self.quote, self.base, 0.0, 0.0)
         return Point(
@@ -31,16 +31,16 @@ class BookCurve:
         )
 
     def along(self, prices: Sequence[float]) -> list[Point]:
-        """Add the book up at each price."""
+        """Compute the book's holdings, value and derivatives at each price."""
         return [self.at(price) for price in prices]
 
     def edges(self) -> list[float]:
-        """List the prices at which gamma jumps."""
+        """List the prices at which the book's gamma jumps: the ends of its ranges."""
         ends = {end for each in self.ranges for end in (each.low, each.high)}
         return sorted(end for end in ends if 0 < end < math.inf)
 
     def off_by(self, price: float, pair: Pair) -> float:
-        """Bound how far the value may lie from an exact revaluation in integers. Units: whole quote.
+        """Bound the error of the value against an exact revaluation in integers. Units: whole quote.
 
         Integers round each of a range's amounts down once, and the value of the base once; floats round everything a little.
         """
@@ -55,12 +55,12 @@ class BookCurve:
 
 
 def _largest_term(curve: Curve, price: float) -> float:
-    """Measure what a range's value is a difference of: 2 L sqrt(P), where its LVR per variance is L sqrt(P)/4."""
+    """Return the largest term in a range's value, 2 L sqrt(P), from its LVR per variance, L sqrt(P)/4."""
     return 8 * curve.at(min(max(price, curve.low), curve.high)).lvr_per_variance
 
 
 def grid(low: float, high: float, count: int, nodes: Sequence[float] = ()) -> list[float]:
-    """Space prices evenly in their logarithm, and put nodes between them: edges, and the price of now.
+    """List prices that are evenly spaced in their logarithm, with further nodes among them: the edges and the present price.
 
     Raises: CurveError if they are not in order, or fewer than two.
     """

@@ -20,7 +20,7 @@ _ROUNDING = 1e-9
 
 
 class Point(NamedTuple):
-    """A position at one price. Units: whole tokens; price, value and LVR in quote."""
+    """The holdings, value and derivatives of a position at one price. Units: whole tokens; price, value and LVR in quote."""
 
     price: float
     base: float
@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 
 class Curve:
-    """One position on an invariant.
+    """The value curve of one position on an invariant.
 
     Below `low` it holds base alone, above `high` quote alone, and it trades no more: delta is constant and gamma 0. At an
     edge itself gamma is that of the inside. A curve that never runs out of a token has the edges 0 and infinity.
@@ -58,7 +58,7 @@ class Curve:
             )
 
     def at(self, price: float) -> Point:
-        """Evaluate the position at a price.
+        """Compute the position's holdings, value and derivatives at a price.
 
         Raises: CurveError if the price is not positive and finite, or the invariant is not convex there.
         """
@@ -75,7 +75,7 @@ class Curve:
         return self._at_edge_or_beyond(price)
 
     def along(self, prices: Iterable[float]) -> list[Point]:
-        """Evaluate the position at each price. Raises: CurveError as `at`.
+        """Compute the position's holdings, value and derivatives at each price. Raises: CurveError as `at`.
 
         Where the holdings are solved for, those of all prices are at once: equal to `at` within its tolerance.
         """
@@ -99,14 +99,14 @@ class Curve:
         return ManyPrices(self._on_curve, self._at_holdings, *on_arrays)
 
     def price_with(self, base: float) -> float:
-        """Find the price at which the position holds this much base. Raises: CurveError if there is none."""
+        """Find the price at which the position holds an amount of base. Raises: CurveError if there is none."""
         quote, price = self._beside(base)
         if not (base >= 0 and quote >= 0 and price > 0):
             raise CurveError(f"{self.derived.equation!r}: no position holds {base} of base")
         return price
 
     def divergence_loss(self, start: float, price: float) -> float:
-        """Compare the position at a price with what it held at the start. Negative: holding would be worth more."""
+        """Compute the divergence loss: the position's value at a price less that of its initial holdings. Negative: holding would be worth more."""
         held = self.at(start)
         return self.at(price).value - (price * held.base + held.quote)
 
@@ -123,7 +123,7 @@ class Curve:
             return price, base, quote, price * base + quote, base, -math.inf, math.inf
 
     def _beside(self, base: float) -> tuple[float, ...]:
-        """Find the quote held beside an amount of base, and the price there."""
+        """Find the quote that the position holds with an amount of base, and the price at that point."""
         if "at_base" in self.derived.sources:
             with contextlib.suppress(ArithmeticError):  # a power of it may be too large for a float
                 return self._function("at_base")(base)
@@ -131,7 +131,7 @@ class Curve:
         return quote, self._on_curve(base, quote)[1]
 
     def _edge(self, name: str, *, base: bool) -> Point | None:
-        """Evaluate where the other token runs out."""
+        """Compute the point at which the position holds only one token."""
         if self.derived.closed_form:
             if name not in self.derived.sources:
                 return None
@@ -155,7 +155,7 @@ class Curve:
         return Point(price, edge.base, edge.quote, value, edge.base, 0.0, 0.0)
 
     def _without_rounding(self, point: Point) -> Point:
-        """Take a holding that is zero but for rounding as zero. Raises: CurveError for any other below zero."""
+        """Replace a holding that is negative by rounding alone by zero. Raises: CurveError for any other negative holding."""
         if not point.gamma < 0:
             raise CurveError(f"{self.derived.equation!r} is not convex at the price {point.price}")
         if not min(point.base * point.price, point.quote) >= -_ROUNDING * point.value:

@@ -27,7 +27,7 @@ SIGMA = sympy.Symbol("sigma", positive=True)
 
 
 class Symbolic:
-    """An invariant's formulas as sympy expressions. All symbols are positive."""
+    """The formulas of an invariant as sympy expressions. All symbols are positive."""
 
     def __init__(self, invariant: Invariant) -> None:
         names = {name: sympy.Symbol(name, positive=True) for name in ("x", "y", *invariant.parameters)}
@@ -44,11 +44,11 @@ class Symbolic:
         self.gamma = sympy.factor(sympy.simplify(self.along(self.delta) / self.along(self.price)))
 
     def along(self, formula: Any) -> Any:
-        """Differentiate by the base, along the curve."""
+        """Differentiate an expression with respect to the base, along the curve."""
         return sympy.diff(formula, self.x) - self.price * sympy.diff(formula, self.y)
 
     def holdings_at_price(self) -> tuple[Any, Any] | None:
-        """Solve for base and quote at a price, or return None where that takes more than one linear equation."""
+        """Solve for base and quote at a price; None where more than one linear equation would have to be solved."""
         condition = sympy.numer(sympy.together(self.price - PRICE))
         if not condition.is_polynomial(self.y) or sympy.degree(condition, self.y) != 1:
             return None
@@ -61,11 +61,11 @@ class Symbolic:
         return base, sympy.simplify(quote.subs(self.x, base))
 
     def quote_beside_base(self) -> list[Any]:
-        """Solve the equation for the quote."""
+        """Solve the invariant's equation for the quote."""
         return [root for root in sympy.solve(self.level, self.y) if not root.is_negative]
 
     def in_holdings(self) -> dict[str, Any]:
-        """Collect what needs no solution: formulas in base and quote held."""
+        """Collect the formulas in the held base and quote, which need no solution for the price."""
         return {
             "price": self.price,
             "value": self.value,
@@ -76,7 +76,7 @@ class Symbolic:
 
 
 def derive(invariant: Invariant) -> Derived:
-    """Derive all formulas of an invariant, as text and as source of functions.
+    """Derive all formulas of an invariant, as text and as source code of functions.
 
     Raises: CurveError if its price is the same everywhere.
     """
@@ -92,7 +92,7 @@ def derive(invariant: Invariant) -> Derived:
 
 
 def in_price(base: Any, quote: Any) -> dict[str, Any]:
-    """Derive value, delta, gamma, LVR per time and divergence loss in the price, and the prices where a token runs out."""
+    """Derive value, delta, gamma, LVR per time and divergence loss as functions of the price, and the prices at which a token runs out."""
     value = sympy.simplify(PRICE * base + quote)
     delta = sympy.simplify(sympy.diff(value, PRICE))
     gamma = sympy.simplify(sympy.diff(delta, PRICE))
@@ -110,7 +110,7 @@ def in_price(base: Any, quote: Any) -> dict[str, Any]:
 
 
 def lvr(price: Any, gamma: Any) -> Any:
-    """Derive the loss versus rebalancing per time, at a volatility of `sigma` per square root of that time."""
+    """Derive the loss versus rebalancing per unit of time, at a volatility of `sigma` per square root of that unit."""
     return sympy.factor(sympy.simplify(-(SIGMA**2) * price**2 * gamma / 2))
 
 
@@ -146,5 +146,5 @@ def _source(arguments: Sequence[Any], results: Sequence[Any]) -> str:
 
 
 def _shared(formulas: Any) -> Any:
-    """Return what formulas have in common names that no parameter has."""
+    """Extract the common subexpressions of formulas, under names that no parameter has."""
     return sympy.cse(formulas, symbols=sympy.numbered_symbols("_"), list=False)

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):
-    """All that `derive` makes of an equation. A file can keep it, and a process that reads it loads no sympy."""
+    """The result of `derive` for one equation. A file can store it, and a process that reads the file needs no sympy."""
 
     equation: str
     parameters: tuple[str, ...]
@@ -18,5 +18,5 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def closed_form(self) -> bool:
-        """Whether the holdings at a price are a formula; else they are solved for numerically."""
+        """Whether the holdings at a price have a formula; otherwise they are solved for numerically."""
         return "at_price" in self.sources

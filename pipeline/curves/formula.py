@@ -31,7 +31,7 @@ _DEFINITION = (
 
 
 def names_in(formula: str) -> frozenset[str]:
-    """List the free names of an expression. Raises: CurveError if it is anything but arithmetic."""
+    """List the free names of an expression. Raises: CurveError if it contains anything but arithmetic."""
     tree = _parsed(formula)
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
         raise CurveError(f"{formula!r} is not one expression")
@@ -47,7 +47,7 @@ def names_in(formula: str) -> frozenset[str]:
 def function_from(
     source: str, functions: Mapping[str, Callable[..., Any]] = FUNCTIONS
 ) -> Callable[..., tuple[Any, ...]]:
-    """Make a function from the source of one definition, of floats, or of whatever `functions` work on.
+    """Compile the source of one function definition. It takes floats, or what `functions` take.
 
     Raises: CurveError if it does more than arithmetic.
     """
@@ -65,7 +65,7 @@ def function_from(
 
 
 def _require_small_powers(tree: ast.AST, formula: str) -> None:
-    """Refuse powers such as 9**9**9, which nobody could wait for."""
+    """Refuse powers such as 9**9**9, whose evaluation would not end. Raises: CurveError."""
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
             for part in (node.left, node.right):
@@ -77,7 +77,7 @@ def _require_small_powers(tree: ast.AST, formula: str) -> None:
 
 
 def _number(node: ast.AST) -> float:
-    """Read a number, its negative, or a fraction; of anything else that has no names, infinity."""
+    """Evaluate a number, its negative or a fraction of numbers; infinity for any other expression without names."""
     match node:
         case ast.Constant(value=int() | float() as value):
             return value

@@ -17,7 +17,7 @@ RESERVED = frozenset({"P", "P0", "sigma"})
 
 
 class Invariant(msgspec.Struct, frozen=True):
-    """An equation `left = right` in x, y and parameters, all of them positive.
+    """An AMM's invariant: an equation `left = right` in x, y and parameters, all of them positive.
 
     Raises: CurveError if it is not arithmetic, or says nothing of x or y.
     """
@@ -34,7 +34,7 @@ class Invariant(msgspec.Struct, frozen=True):
 
     @property
     def sides(self) -> tuple[str, str]:
-        """Left and right of the equals sign."""
+        """The expressions to the left and to the right of the equals sign."""
         left, separator, right = self.equation.partition("=")
         if not separator or "=" in right:
             raise CurveError(f"{self.equation!r} is not an equation `left = right`")
@@ -42,7 +42,7 @@ class Invariant(msgspec.Struct, frozen=True):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names beside x and y, sorted."""
+        """The names of the equation's parameters, sorted."""
         return tuple(sorted(self._names() - HOLDINGS))
 
     def _names(self) -> frozenset[str]:
@@ -51,7 +51,7 @@ class Invariant(msgspec.Struct, frozen=True):
 
 
 class Amm(msgspec.Struct, frozen=True):
-    """An invariant, and parameters with which its price is about 1 where it is drawn first."""
+    """An AMM known by name: its invariant, and default parameters with which its price is about 1."""
 
     invariant: Invariant
     parameters: Mapping[str, float]

@@ -31,7 +31,7 @@ _NUDGE, _SIZE_ROUNDS, _CLOSE = 1e-7, 12, 1e-15
 
 
 class ManyPrices:
-    """One position, ready to be evaluated at many prices. The two pairs of functions are the same formulas, of floats and of arrays."""
+    """A position on a curve without a closed form, to be evaluated at many prices. The two pairs of functions are the same formulas, for floats and for arrays."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class ManyPrices:
         self._closer = _closer(self._rays) if self._rays.ndim > 1 else ()
 
     def at(self, prices: Sequence[float]) -> tuple[Iterable[tuple[float, ...]], list[int]]:
-        """Evaluate `at_holdings` at each price, and list at which places that was not found within the tolerance, or is not a regular point."""
+        """Compute `at_holdings` at each price, and list the indices of prices without a regular point within the tolerance."""
         wanted = np.array(prices, dtype=np.float64)
         if not (self._closer and prices):
             return [()] * len(prices), list(range(len(prices)))
@@ -74,7 +74,7 @@ class ManyPrices:
         return results
 
     def _nearly(self, logs: Array) -> tuple[Array, Array]:
-        """Return ray and size at each price by interpolation, first between the curve's own rays, then between closer ones."""
+        """Estimate ray and size at each price by interpolation, first between the curve's rays, then between closer ones."""
         rays = self._rays
         ends = np.interp([logs.min(), logs.max()], *self._closer)
         t = np.linspace(ends[0] - _MARGIN, ends[1] + _MARGIN, _NODES)
@@ -89,7 +89,7 @@ class ManyPrices:
         return at, _hermite(nodes[0], nodes[1], nodes[3], at)
 
     def _slope(self, t: Array, size: Array) -> Array:
-        """Measure how what the equation is off by changes with the size on each ray."""
+        """Compute numerically how the equation's residual changes with the size on each ray."""
         (off, *_), (nudged, *_) = (self._on_curve(*_held(t, each)) for each in (size, size + _NUDGE))
         slope: Array = (nudged - off) / _NUDGE
         return slope
@@ -101,7 +101,7 @@ def _held(t: Array, size: Array) -> tuple[Array, Array]:
 
 
 def _rays(on_curve: OnCurve, at_holdings: OnCurve, way: float) -> Iterator[tuple[float, ...]]:
-    """Solve for one ray after the other, outwards from equal amounts, as far as the equation has values."""
+    """Solve for the curve's points on rays from the origin, outwards from equal amounts, as far as the equation has values."""
     with contextlib.suppress(ArithmeticError, ValueError, CurveError):
         t, size = 0.0, root(lambda s: on_curve(math.exp(s), math.exp(s))[0])
         for step in _STEPS:
@@ -113,7 +113,7 @@ def _rays(on_curve: OnCurve, at_holdings: OnCurve, way: float) -> Iterator[tuple
 
 
 def _size_near(t: float, size: float, on_curve: OnCurve) -> float:
-    """Find the size on a ray from one nearby, by Newton's method with a measured slope. Raises: ArithmeticError."""
+    """Find the size on a ray from that on a near ray, by Newton's method with a numerical slope. Raises: ArithmeticError."""
     for _ in range(_SIZE_ROUNDS):
         base, quote = math.exp(size - t / 2), math.exp(size + t / 2)
         off = on_curve(base, quote)[0]
@@ -125,19 +125,19 @@ def _size_near(t: float, size: float, on_curve: OnCurve) -> float:
 
 
 def _slopes(price: Any, base: Any, quote: Any, gamma: Any) -> tuple[Any, Any]:
-    """Return how the logarithm of the price and the size change along the curve with the ray."""
+    """Compute the derivatives of the price's logarithm and of the size with respect to the ray, along the curve."""
     value = price * base + quote
     return -base * quote / value / (price * gamma), (price * base - quote) / value / 2
 
 
 def _closer(rays: Array) -> tuple[Array, Array]:
-    """Return the logarithm of the price, which rises with the ray, on rays between those known; and these rays."""
+    """Compute the price's logarithm, which rises with the ray, on rays between the known ones; return it and these rays."""
     closer = np.linspace(rays[0, 0], rays[0, -1], _PER_NODE * rays.shape[1])
     return _hermite(rays[0], rays[2], rays[4], closer), closer
 
 
 def _hermite(nodes: Array, values: Array, slopes: Array, at: Array) -> Array:
-    """Interpolate by cubics that have the values and the slopes at the nodes."""
+    """Interpolate by cubic Hermite polynomials through the values and slopes at the nodes."""
     right = np.clip(np.searchsorted(nodes, at), 1, len(nodes) - 1)
     left = right - 1
     width = nodes[right] - nodes[left]

@@ -13,7 +13,7 @@ MOST_DECIMALS = 255
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool's tokens. Raises: CurveError if a token cannot have so many decimals."""
+    """The tokens of a pool: their decimals, and which of them is the base. Raises: CurveError if a number of decimals is impossible."""
 
     decimals0: int
     decimals1: int
@@ -26,16 +26,16 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def base_decimals(self) -> int:
-        """Decimals of the base."""
+        """The base's decimals."""
         return self.decimals0 if self.base_is_token0 else self.decimals1
 
     @property
     def quote_decimals(self) -> int:
-        """Decimals of the quote."""
+        """The quote's decimals."""
         return self.decimals1 if self.base_is_token0 else self.decimals0
 
     def price(self, numerator: int, denominator: int) -> float:
-        """Convert a pool's exact price of raw token0 in raw token1 to whole quote per whole base."""
+        """Convert a pool's exact price, of raw token0 in raw token1, to whole quote per whole base."""
         token1_per_token0: float = numerator * 10**self.decimals0 / (denominator * 10**self.decimals1)
         return token1_per_token0 if self.base_is_token0 else 1 / token1_per_token0
 
@@ -43,7 +43,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 def range_parameters(
     pair: Pair, liquidity: Liquidity, low: tuple[int, int], high: tuple[int, int]
 ) -> dict[str, float]:
-    """Convert a position's liquidity and the exact prices at its ends to whole tokens. Raises: CurveError if it has no liquidity."""
+    """Convert a position's liquidity and the exact prices at its range's ends to whole tokens. Raises: CurveError if it has no liquidity."""
     if liquidity <= 0:
         raise CurveError("a position without liquidity has no curve")
     ends = sorted(pair.price(*price) for price in (low, high))
@@ -52,7 +52,7 @@ def range_parameters(
 
 
 def range_gamma(parameters: Mapping[str, float], price: float) -> float:
-    """Return how a range's delta bends at a price: what `derive` makes of its invariant, for whoever loads no sympy.
+    """Compute the gamma of a range at a price. The formula is the one that `derive` gives, without loading sympy.
 
     At an edge it is that of the inside, beyond it 0. Formula: -L / (2 P^(3/2)).
     """

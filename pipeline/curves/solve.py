@@ -17,7 +17,7 @@ OnCurve = Callable[[float, float], tuple[float, ...]]
 
 
 def holdings_at(price: float, on_curve: OnCurve) -> tuple[float, float]:
-    """Find the base and the quote of the position whose price this is.
+    """Find the base and the quote that a position holds at a price.
 
     On each ray y = x e**t the equation fixes the size, and the price grows with t: two roots, one inside the other.
 
@@ -37,12 +37,12 @@ def holdings_at(price: float, on_curve: OnCurve) -> tuple[float, float]:
 
 
 def quote_beside(base: float, on_curve: OnCurve) -> float:
-    """Find the quote that is held beside an amount of base. Raises: CurveError if there is none."""
+    """Find the quote that a position holds with an amount of base. Raises: CurveError if there is none."""
     return math.exp(root(lambda log_quote: on_curve(base, math.exp(log_quote))[0]))
 
 
 def one_token_left(on_curve: OnCurve, *, base: bool) -> tuple[float, float] | None:
-    """Find the holdings that are base alone, or quote alone; None where the curve never runs out of the other token."""
+    """Find the point at which a position holds only base, or only quote; None where the curve never runs out of the other token."""
 
     def held(log_size: float) -> tuple[float, float]:
         return (math.exp(log_size), 0.0) if base else (0.0, math.exp(log_size))
@@ -54,7 +54,7 @@ def one_token_left(on_curve: OnCurve, *, base: bool) -> tuple[float, float] | No
 
 
 def root(function: Callable[[float], float]) -> float:
-    """Find where a monotone function crosses zero: widen from 0 until its sign differs, then Ridders' method.
+    """Find the root of a monotone function: widen a bracket from 0 until the sign differs, then use Ridders' method.
 
     Raises: CurveError if it does not cross zero, or has no value on the way.
     """

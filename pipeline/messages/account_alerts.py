@@ -5,26 +5,26 @@ from pipeline.units import Address, BookId, Hash, RawAmount
 
 
 class HealthLow(Output, frozen=True, kw_only=True, tag=True):
-    """The health factor of a hedged book has fallen below the level at which it warns. Told once, until it is back."""
+    """The health factor of a hedged book has fallen below `hedge.warn`. Published once, until `HealthRestored`."""
 
     book: BookId
     health_bps: int
-    """In bps of 1."""
+    """The health factor, in bps of 1."""
     warn_bps: int
     act_bps: int
-    """Below it the hedge is secured at once."""
+    """The health factor below which plans secure the debt at once."""
 
 
 class HealthRestored(Output, frozen=True, kw_only=True, tag=True):
-    """It is back above that level, by a hundredth of 1 at least, or nothing is owed any more."""
+    """A book's health factor is at least 0.01 above `hedge.warn` again, or the book owes nothing any more."""
 
     book: BookId
     health_bps: int | None
-    """None: nothing is owed."""
+    """The health factor, in bps of 1; None: nothing is owed."""
 
 
 class AccountLiquidated(Output, frozen=True, kw_only=True, tag=True):
-    """Somebody repaid a part of what a book's account owes to a lending market, or closed its short elsewhere, and took collateral of it. A live book is paused by that."""
+    """Somebody liquidated a book's loan or short: repaid a part of the debt and took collateral. It pauses a live book."""
 
     book: BookId
     item: str
@@ -33,11 +33,11 @@ class AccountLiquidated(Output, frozen=True, kw_only=True, tag=True):
     liquidator: Address
     repaid: TokenAmount
     seized: TokenAmount
-    """With the market's own part, which may be a unit more or less."""
+    """What was taken of the collateral, the market's own part included; that part may be a raw unit off."""
     bonus: RawAmount | None
-    """Of the token that was seized: what goes beyond the worth of what was repaid, by the market's prices after the block; None where one is not known."""
+    """How much of the seized token exceeds the value of the repayment, at the market's prices after the block; None where a price is not known."""
     collateral_left: tuple[TokenAmount, ...]
-    """After the block."""
+    """The collateral and the debt that are left after the block."""
     debt_left: tuple[TokenAmount, ...]
     health_bps: int | None
     """After the block, in bps of 1; None: nothing is owed, or a price is not known."""

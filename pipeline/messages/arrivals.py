@@ -5,13 +5,13 @@ from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount
 
 
 class Gift(Entry, frozen=True, kw_only=True):
-    """`gift/item`: an item that came to its owner in a transaction of somebody else; no book has it until it is adopted. Log part."""
+    """`gift/item`: an item that somebody else's transaction brought to a book's owner; no book counts it until it is adopted. Log part."""
 
     at_block: BlockNumber
 
 
 class Adopted(Entry, frozen=True, kw_only=True):
-    """`adopted/item`: an operator's word that an item is its owner's book's, or is not. Log part."""
+    """`adopted/item`: an operator has decided whether an item belongs to its owner's book. Log part."""
 
     ours: bool
     reason: str

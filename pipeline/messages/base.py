@@ -1,6 +1,6 @@
 """The fields that every message has, and the values that several of them carry.
 
-A frozen value is part of no cycle, so the collector of garbage is not given what there is much of (`gc=False`).
+A frozen value is part of no reference cycle, so the types of which there are many instances are not tracked by the garbage collector (`gc=False`).
 """
 
 from typing import ClassVar
@@ -11,11 +11,11 @@ from pipeline.units import Address, BlockNumber, Hash, LogIndex, Offset, RawAmou
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type", omit_defaults=False):
-    """A frozen value with a type; from its second form on the type's tag ends with a version: see `versions`."""
+    """The base of all messages: a frozen value whose `type` field names its type and, from version 2 on, its version: see `versions`."""
 
 
 class BlockRef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Which block. Two blocks of one height differ by hash."""
+    """The identity of a block: number, hash, parent's hash and timestamp. Two blocks of one height differ in their hashes."""
 
     number: BlockNumber
     hash: Hash
@@ -24,7 +24,7 @@ class BlockRef(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class RawLog(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A log as the node gave it: hex, lower case."""
+    """A contract's log as the node returned it: hex, lower case."""
 
     address: Address
     topics: tuple[str, ...]
@@ -35,7 +35,7 @@ class RawLog(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What became of a transaction of one of the books' owners or signers."""
+    """The receipt of a transaction that one of the books' owners or signers sent."""
 
     transaction_hash: Hash
     transaction_index: int
@@ -50,38 +50,38 @@ class TokenAmount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A raw amount of a token."""
 
     token: Address | None
-    """None in records that did not name it."""
+    """None in older records, which did not name the token."""
     amount: RawAmount
 
 
 class Price(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Raw units of one token for a raw unit of another: an exact ratio, not reduced."""
+    """A price as an exact ratio: raw units of one token per raw unit of another. The fraction is not reduced."""
 
     numerator: int
     denominator: int
 
     @property
     def ratio(self) -> tuple[int, int]:
-        """Numerator and denominator."""
+        """The numerator and the denominator."""
         return self.numerator, self.denominator
 
     def inverse(self) -> "Price":
-        """Return the price of the other token."""
+        """Return the price of the second token in the first."""
         return Price(numerator=self.denominator, denominator=self.numerator)
 
     def value(self, amount: int) -> RawAmount:
-        """Value a signed amount. Rounds: down, so a debt counts in full."""
+        """Value a signed amount of the first token in the second. Rounds: down, so a debt counts in full."""
         return RawAmount(amount * self.numerator // self.denominator)
 
     def times(self, further: "Price") -> "Price":
-        """Carry a price on: of the first token in a third, by way of the second."""
+        """Multiply by a price of the second token in a third: the price of the first token in the third."""
         return Price(
             numerator=self.numerator * further.numerator, denominator=self.denominator * further.denominator
         )
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The record of `events.v1` that an output follows from, and the block at which it stood."""
+    """The record of `events.v1` that caused an output, and the shard's head when that record was applied."""
 
     shard: ShardId
     offset: Offset
@@ -89,24 +89,24 @@ class Cause(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Output(Message, frozen=True, kw_only=True):
-    """Something that `advance` says. Its id is the same however often it is said."""
+    """The base of all messages that `advance` emits. A replay emits the same output under the same id."""
 
     id: str
     because_of: Cause
     rules: int = 1
-    """Under which it was said: see `pipeline/rules.py`."""
+    """The number of the decision rules under which it was emitted: see `pipeline/rules.py`."""
 
 
 class View(Output, frozen=True, kw_only=True):
-    """The present value under a key: a later one replaces it."""
+    """The base of all views: the current value under a key of a compacted topic; a later view replaces it."""
 
     topic: ClassVar[str]
 
     @property
     def key(self) -> str:
-        """What it replaces by: the record's key on its compacted topic."""
+        """The record's key on its compacted topic."""
         raise NotImplementedError
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One remembered value."""
+    """The base of all entries: one value of a shard's state, under one key."""

@@ -5,7 +5,7 @@ from pipeline.units import Offset, ShardId
 
 
 class DeadLetter(Message, frozen=True, kw_only=True, tag=True):
-    """A record that could not be read; the shard went on without it."""
+    """A record of `events.v1` that could not be decoded; the shard went on without it."""
 
     topic: str
     partition: ShardId

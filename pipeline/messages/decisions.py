@@ -20,68 +20,68 @@ from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds
 Trigger = Literal[
     "share_outside_band", "out_of_range", "net_outside_band", "unwind", "leg_failed", "health_low"
 ]
-"""The last three are a hedge's."""
+"""Why a proposal is made. The last three concern a hedge alone."""
 
 Gate = Literal[
     "observed", "quarantine", "pause", "plan", "sequencer", "mode", "value", "band", "lever", "cooldown"
 ]
-"""Where a book was refused, in the order in which the gates are asked."""
+"""The gates that can decline a book, in the order in which they are evaluated."""
 
 
 class Decision(Output, frozen=True, kw_only=True):
-    """One book at one block. Amounts are raw; shares are of the book's value in its quote."""
+    """A decision about one book at one block. Amounts are raw; shares are of the book's value in its quote."""
 
     book: BookId
     policy_version: str
 
 
 class RebalanceProposed(Decision, frozen=True, kw_only=True, tag="RebalanceProposed.3"):
-    """The deviation calls for an action. What it may cost is judged later."""
+    """A proposal to act, because of its trigger. The guards check the costs later, when a plan is made of it."""
 
     trigger: Trigger
     base_amount: RawAmount
     quote_amount: RawAmount
     value_quote: RawAmount
     price: Price
-    """Of the pair: of its token0, the lower address of base and quote, in its token1."""
+    """The pair's price, of its token0 in its token1; token0 is the lower address of base and quote."""
     base_share_bps: Bps
     target_share_bps: Bps
     deviation_bps: Bps
     """Share minus target."""
     base_to_buy: RawAmount
-    """What its plan trades in all, at spot, without impact, towards zero; negative: to sell."""
+    """The base that the plan buys in all, at spot and without impact; negative: to sell. Rounds: towards zero."""
     base_to_borrow: RawAmount | msgspec.UnsetType = msgspec.UNSET
-    """How much more base comes to be owed where a re-range takes a step of the hedge with it; negative: to repay. Else left out."""
+    """By how much the debt in base grows, where a re-range includes a step of the hedge; negative: it is repaid. Else left out."""
     out_of_range_s: int
     """How long all liquidity has been out of range; 0 if it is not."""
 
 
 upgrades("RebalanceProposed", 1)(with_price)
-# which were of both is not told there, and `base_to_buy` of those is the re-range's alone
+# version 2 does not say which plans also moved the hedge; in theirs `base_to_buy` is the re-range's trade alone
 upgrades("RebalanceProposed", 2)(dict)
 
 
 class Declined(Decision, frozen=True, kw_only=True, tag=True):
-    """Nothing is proposed, and why. Published when gate or reason changes, and every `report_every_blocks`."""
+    """A refusal: nothing is proposed, with the reason. Published when gate or reason changes, and every `report_every_blocks`."""
 
     gate: Gate
     reason: str
     item: str | None = None
-    """What it hangs on, where it is one thing: the first that is unread, quarantined or paused, or whose price is not known."""
+    """The item that the refusal depends on, where there is one: the first that is unread, quarantined or paused, or has no known price."""
     until_s: Seconds | msgspec.UnsetType = msgspec.UNSET
-    """From when on it may be otherwise, where that is known; else left out."""
+    """The earliest time at which the decision may differ, where it is known; else left out."""
     value_quote: RawAmount | None = None
     base_share_bps: Bps | None = None
     deviation_bps: Bps | None = None
 
 
 class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.4"):
-    """What would have come of a dry-run book's proposal, told once. The book is as it was."""
+    """The outcome of a proposal of a dry-run book, tried on a fork. Published once; the book is unchanged."""
 
     proposal: str
-    """Digest."""
+    """The proposal's digest."""
     at: BlockRef
-    """The proposal's block; it may be on no branch any more."""
+    """The proposal's block; a reorg may have removed it since."""
     run: DryRun
     simulated: bool = True
 
@@ -91,39 +91,39 @@ upgrade_runs("ProposalTried")
 
 # ------------------------------------------------------------------ plans
 class PlanMessage(Output, frozen=True, kw_only=True):
-    """What becomes of a proposal that is carried out."""
+    """The base of messages about a plan, which carries out a proposal."""
 
     book: BookId
     plan: str
 
 
 class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag="PlanOpened.2"):
-    """A plan begins. In records of before the goal does not tell what is withdrawn."""
+    """A plan was opened. In records of version 1 the goal does not say what is withdrawn."""
 
     goal: Goal
     notional_quote: RawAmount
     cut_short: str = ""
-    """Why it goes only a step towards the target; empty: all the way."""
+    """Why it goes only a part of the way to the target; empty: it goes all the way."""
     proposal: str = ""
-    """Id of the proposal that it carries out. Records of before have none of what follows."""
+    """The id of the proposal that it carries out. Older records lack this field and those below."""
     trigger: str = ""
-    """Why now, as in the proposal."""
+    """The proposal's trigger."""
     foreseen: ForeseenCost | None = None
     share_before_bps: Bps | None = None
     share_after_bps: Bps | None = None
-    """As foreseen, at the price that the swap leaves."""
+    """The foreseen share, at the price after the swap."""
     deviation_bps: Bps | None = None
-    """Share minus target, before."""
+    """Share minus target, before the plan."""
 
 
 upgrades("PlanOpened", 1)(with_goal)
 
 
 class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag="PlanRevised.2"):
-    """The plan goes on for another goal than before, or without a swap: the book has changed since. Of old records the goal tells the range only."""
+    """A plan goes on with another goal, or without a swap, because the book has changed. In records of version 1 the goal has the range only."""
 
     phase: Phase
-    """The one that is made for it first."""
+    """The first phase that is made for the new goal."""
     goal: Goal
     reason: str
 
@@ -132,7 +132,7 @@ upgrades("PlanRevised", 1)(with_goal)
 
 
 class StepRefused(PlanMessage, frozen=True, kw_only=True, tag="StepRefused.2"):
-    """A guard does not let a phase go out. Nothing was commanded."""
+    """A guard refused a phase; no intent was emitted for it."""
 
     phase: Phase
     reason: StallReason
@@ -141,12 +141,12 @@ class StepRefused(PlanMessage, frozen=True, kw_only=True, tag="StepRefused.2"):
 
 @upgrades("StepRefused", 1)
 def _step_refused_2(fields: Fields) -> Fields:
-    """Any phase and reason became those that there are."""
+    """Keep all fields: version 2 only allows fewer values of `phase` and `reason`."""
     return fields
 
 
 class PlanStalled(PlanMessage, frozen=True, kw_only=True, tag="PlanStalled.2"):
-    """The middle of a plan cannot go on: a step was refused, failed or came to nothing."""
+    """A plan cannot go on in the middle: a step was refused, failed or never mined."""
 
     phase: Phase
     reason: StallReason
@@ -160,19 +160,19 @@ def _plan_stalled_2(fields: Fields) -> Fields:
 
 
 class PlanClosed(PlanMessage, frozen=True, kw_only=True, tag="PlanClosed.2"):
-    """The plan has ended, and how. Where it ended in the middle, tokens lie in the wallet."""
+    """A plan has ended, with its outcome. Where it ended in the middle, tokens remain in the wallet."""
 
     outcome: AnyPlanOutcome
     cost: RealCost | None = None
-    """What it cost up to here, on this branch; None in records of before, and where its receipts are forgotten."""
+    """Its cost on this branch; None in older records, and where the shard no longer has its receipts."""
     foreseen: ForeseenCost | None = None
-    """As told when it was opened."""
+    """The cost foreseen when it was opened."""
     over_foreseen: RawAmount | None = None
-    """Gas and swap loss less what was expected of them; negative: it was cheaper."""
+    """Paid gas and swap loss less the expected; negative: it was cheaper than expected."""
     deviation_before_bps: Bps | None = None
-    """When it was opened: share minus target."""
+    """Share minus target when it was opened."""
     deviation_after_bps: Bps | None = None
-    """Now; None where its book is not known."""
+    """Share minus target now; None where the book's inventory is not known."""
 
 
 @upgrades("PlanClosed", 1)
@@ -182,7 +182,7 @@ def _plan_closed_2(fields: Fields) -> Fields:
 
 # ------------------------------------------------------------------ alerts
 class Quarantined(Output, frozen=True, kw_only=True, tag=True):
-    """An item went back to its value before the record and is not carried on."""
+    """An item was put into quarantine: it keeps its value from before the record and is not updated."""
 
     item: str
     """`pool/P`, `position/M/id`, `balance/account/token` or `book/ID`."""
@@ -190,77 +190,77 @@ class Quarantined(Output, frozen=True, kw_only=True, tag=True):
 
 
 class Released(Output, frozen=True, kw_only=True, tag=True):
-    """An operator's word and a read have ended a quarantine."""
+    """An item left quarantine, after an operator's command and a new read."""
 
     item: str
 
 
 class PoolDrifted(Output, frozen=True, kw_only=True, tag=True):
-    """State and chain differ at the same block. Nothing was repaired."""
+    """A check found that a pool's state differs from the chain's at the same block. Nothing was repaired."""
 
     pool: Address
     differences: tuple[str, ...]
-    """`field: ours, the chain's`, the first few."""
+    """The first few differences, each as `field: shard's value, chain's value`."""
 
 
 class ChecksSkipped(Output, frozen=True, kw_only=True, tag=True):
-    """Several checks in a row stood at another block than the head: the pool goes unchecked."""
+    """Several checks of a pool in a row were made at another block than the shard's head, so none of them counted."""
 
     pool: Address
     count: int
 
 
 class PositionSetApart(Output, frozen=True, kw_only=True, tag=True):
-    """An item came to a book's owner in somebody else's transaction: the book does without it until it is adopted."""
+    """Somebody else's transaction brought an item to a book's owner; the book does not count it until it is adopted."""
 
     book: BookId
     item: str
 
 
 class PositionLeft(Output, frozen=True, kw_only=True, tag=True):
-    """An item has left a live book, transferred or burned, no matter by whom. Amounts are those before the block."""
+    """An item of a live book was transferred or burned, by whomever. Amounts are those before the block."""
 
     book: BookId
     item: str
     to: Address | None
-    """Its owner now; None: it was burned, or nobody of the shard's knows it any more."""
+    """The item's new owner; None: it was burned, or its owner is unknown to the shard."""
     transaction_hash: Hash | None = None
-    """The transaction that moved it; None in records of before."""
+    """The transaction that moved it; None in older records."""
     amounts: tuple[TokenAmount, ...]
-    """What the book had in it, of each token: principal and fees."""
+    """The book's amount of each token in it, principal and fees together."""
     value_quote: RawAmount | None
-    """At the reference pool's spot before the block, rounded down; None where the book's inventory was not known."""
+    """Its value at the reference pool's spot before the block, rounded down; None where the book's inventory was not known."""
 
 
 class ReadFailed(Output, frozen=True, kw_only=True, tag=True):
-    """A read that a book needs could not be had; it declines until one comes."""
+    """A read that a book needs has failed; the book declines until a read succeeds."""
 
     item: str
     reason: str
 
 
 class BlockSetAside(Output, frozen=True, kw_only=True, tag=True):
-    """A record does not attach to the head; nothing is decided until one does."""
+    """A block does not attach to the shard's head and was not applied; nothing is decided until one attaches."""
 
     block: BlockRef
     head: BlockRef | None
 
 
 class ChainStalled(Output, frozen=True, kw_only=True, tag=True):
-    """The shard's head has stood still for too long, or is one of a chain whose newest block is too old by the clock."""
+    """The shard's head has not moved for too long, or the chain's newest block is too old by the watcher's clock."""
 
     age_s: int
     cause: str
 
 
 class ShardHalted(Output, frozen=True, kw_only=True, tag=True):
-    """Nothing is applied or decided until an operator resumes the shard."""
+    """A shard was halted: it applies and decides nothing until an operator resumes it."""
 
     reason: str
 
 
 class RecordPassedOver(Output, frozen=True, kw_only=True, tag=True):
-    """The record that this follows from could not be read, and an operator wanted it passed over; its bytes are a dead letter."""
+    """An operator had the shard pass over an unreadable record of its log; its bytes are in `dead-letters.v1`."""
 
     record_type: str
     digest: str

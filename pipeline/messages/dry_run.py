@@ -17,14 +17,13 @@ from pipeline.messages.views import Holding
 from pipeline.units import Address, BlockNumber, Bps, RawAmount, Wei
 
 DryRunOutcome = Literal["done", "waits", "stalled", "refused", "failed", "orphaned", "too_old"]
-"""`done`: the plan came to its end. `waits`: it came to an order that somebody else carries out, and on a fork nobody
-does. `stalled`: it stopped in the middle. `refused`: it never began, by a gate or
-a guard. `failed`: it could not be tried. `orphaned`: its block is on no branch any more. `too_old`: nobody has
-the state of its block."""
+"""`done`: the plan was completed. `waits`: it reached an order that somebody else must execute, which nobody does on a
+fork. `stalled`: it stopped in the middle. `refused`: a gate or a guard refused it at the beginning. `failed`: it could
+not be tried. `orphaned`: a reorg removed the proposal's block. `too_old`: no node has the state of that block."""
 
 
 class DryRunStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction, as mined on the fork."""
+    """A transaction that was mined on the fork."""
 
     step: Step
     at_block: BlockNumber
@@ -34,52 +33,52 @@ class DryRunStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalanceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner has more of a token, gas paid. `native` is the chain's own coin."""
+    """By how much the owner's balance of a token has changed, after gas. `native` is the chain's coin."""
 
     token: Address
     delta: RawAmount
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
-    """A book as `BookView` shows it."""
+    """A book's inventory, with the fields of `BookView`."""
 
     holdings: tuple[Holding, ...]
     base_amount: RawAmount
     quote_amount: RawAmount
     value_quote: RawAmount
     price: Price
-    """Of the pair: of its token0, the lower address of base and quote, in its token1."""
+    """The pair's price, of its token0 in its token1; token0 is the lower address of base and quote."""
     base_share_bps: Bps
     deviation_bps: Bps
 
 
 class NewPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """A position that the book would have now."""
+    """A position that the plan would have opened for the book."""
 
     venue: str
-    """Kind of the venue."""
+    """The venue's kind."""
     terms: Terms
-    """What it is; only the venue looks into it."""
+    """The position's own data, which only the venue reads."""
 
 
 class OrderAwaited(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that a dry-run left waiting, and what it therefore does not show."""
+    """An order for which a dry-run stopped, and the phases that it therefore did not try."""
 
     phase: Phase
-    """At which the plan waits for it."""
+    """The phase at which the plan waits for the order."""
     order: Order
     not_tried: tuple[Phase, ...]
-    """Phases of the plan that come after it."""
+    """The plan's phases after it."""
 
 
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal, carried out where it moves nobody's money."""
+    """The outcome of a proposal that was carried out on a fork."""
 
     outcome: DryRunOutcome
     reason: str = ""
-    """What it hung on, where it is not `done`."""
+    """The cause, where the outcome is not `done`."""
     refusal: StallReason | None = None
-    """Why its plan may not begin, where it is `refused` and a plan would have begun."""
+    """The guard's reason, where a guard refused the plan."""
     blocks: int = 0
     """How many blocks were mined on the fork."""
     steps: tuple[DryRunStep, ...] = ()
@@ -88,19 +87,19 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     before: Inventory | None = None
     after: Inventory | None = None
     lent_wei: Wei = Wei(0)
-    """For gas, where the owner had too little; in none of the amounts."""
+    """What the fork lent the owner for gas, where it had too little; not part of any amount."""
     awaits: OrderAwaited | msgspec.UnsetType = msgspec.UNSET
-    """Where it `waits`, else left out; the rest tells what the plan had come to until there."""
+    """The order, where the outcome is `waits`, else left out; the other fields show the plan up to it."""
 
 
 def dry_run_2(fields: Fields) -> Fields:
-    """Take the reason of a refusal out of the sentence that it stood in."""
+    """Parse the reason of a refusal out of its sentence."""
     refused = fields["outcome"] == "refused"
     return {**fields, "refusal": refusal_in(fields.get("reason", "")) if refused else None}
 
 
 def dry_run_3(fields: Fields) -> Fields:
-    """Return prices as they are, and what was minted as what only its venue looks into: it was an NFT of Uniswap V3."""
+    """Replace square roots of prices by prices, and the minted NFTs of Uniswap V3 by positions with their venue."""
     rest = {name: value for name, value in fields.items() if name != "minted"}
     for when in ("before", "after"):
         if rest.get(when) is not None:
@@ -110,12 +109,12 @@ def dry_run_3(fields: Fields) -> Fields:
 
 
 def dry_run_4(fields: Fields) -> Fields:
-    """Leave as it is what no older dry-run could tell: none of them waited for an order."""
+    """Keep all fields: no dry-run of version 3 waited for an order."""
     return fields
 
 
 def upgrade_runs(name: str) -> None:
-    """Let a message that has a dry-run in its field `run` change its version whenever a dry-run does."""
+    """Register the upgrades of a message that has a dry-run in its field `run`: its version rises with the dry-run's."""
     for version, upgrade in enumerate((dry_run_2, dry_run_3, dry_run_4), 1):
         upgrades(name, version)(partial(_upgraded_run, upgrade))
 

@@ -20,53 +20,53 @@ from pipeline.units import (
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that began, and what it counts for within a day. Amounts are raw quote."""
+    """A plan that was opened, and what it counts towards the limits of a day. Amounts are raw quote."""
 
     at_s: Seconds
     notional: RawAmount
-    """What it was to move."""
+    """The notional that it was to move."""
     cost: RawAmount = RawAmount(0)
-    """What it was foreseen to cost, and what was made of it again since."""
+    """Its foreseen cost, and that of the phases made again since."""
     gas: RawAmount = RawAmount(0)
-    """Of that, gas."""
+    """The gas in that cost."""
 
 
 class BookEffects(Entry, frozen=True, kw_only=True):
-    """`effects/book`: what has left the house, however the chain turns."""
+    """`effects/book`: what a book has proposed and begun, and cannot take back when blocks go away. Effects part."""
 
     last_proposed_at_s: Seconds | None = None
     proposals: int = 0
     actions: tuple[Action, ...] = ()
-    """Plans that began within the last day."""
+    """The plans opened within the last day."""
     refused_at_s: Seconds | None = None
-    """When the market last refused a proposal, which therefore does not count as the last one."""
+    """When a proposal was last refused because of the market; such a proposal starts no cooldown."""
     refusals_in_a_row: int = 0
-    """How often it has done so since a plan was done: the wait doubles with each."""
+    """How many such refusals there have been since a plan was done; the wait doubles with each."""
     hedge_rests_until_s: Seconds | msgspec.UnsetType = msgspec.UNSET
-    """Before that no step of the hedge is proposed, but where its health is low."""
+    """No step of the hedge is proposed before this time, except for low health."""
     hedge_secured_at_s: Seconds | msgspec.UnsetType = msgspec.UNSET
     """When a step for low health was last proposed."""
     signer_busy_at_s: Seconds | msgspec.UnsetType = msgspec.UNSET
-    """When its signer refused to act for it because something else that it signed for the book was in no block yet; until one of its transactions is mined."""
+    """When the signer refused an intent because another transaction of the book was not mined yet; cleared once a transaction of the signer is mined."""
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction of a plan, and how it ended if nothing came of it."""
+    """One transaction of a plan, with its outcome if it failed."""
 
     phase: Phase
     step: Step
     intent: str
-    """Digest."""
+    """Its digest."""
     after: str | None = None
-    """Digest of the intent that it had to follow."""
+    """The digest of the intent that it had to follow."""
     outcome: AnyStepOutcome | None = None
-    """What the signer said of it where it never came into a block."""
+    """The signer's report, where it was never mined."""
     dropped: bool = False
-    """Its phase, or one before it, is made again; what was signed for it may still come into a block."""
+    """Its phase, or one before it, is made again; a transaction signed for it may still be mined."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that came to nothing, and how often it did for the same reason."""
+    """A failed phase, and how often it has failed for the same reason."""
 
     phase: Phase
     step: Step
@@ -75,65 +75,65 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a spender may go on being allowed to take when no plan needs it."""
+    """The allowance that a spender may keep while no plan needs it."""
 
     allowance: str
-    """The key of its entry."""
+    """The key of the allowance's entry."""
     most: RawAmount
 
 
 class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="3"):
-    """`plan/book`: the book's last plan. The chain part says which of its steps are mined."""
+    """`plan/book`: the book's last plan. The receipts in the chain part show which of its steps are mined. Effects part."""
 
     id: str
     made_at: BlockRef
     goal: Goal
     phases: tuple[PlanPhase, ...]
-    """In the order in which they go out; the last takes permissions back."""
+    """In the order in which they are submitted; the last revokes allowances."""
     notional_quote: RawAmount
-    """What goes into the range, at spot: the costs of acting are measured against it."""
+    """The value that goes into the range, at spot; costs are compared with it."""
     steps: tuple[PlannedStep, ...] = ()
     given_up: tuple[Phase, ...] = ()
-    """Phases that are not to be made any more."""
+    """Phases that are not made any more."""
     allowances: tuple[str, ...] = ()
-    """Keys of what spenders may take of the owner's tokens: the plan ends when all of them are within their bounds."""
+    """The keys of the allowances that the plan gives: the plan ends when all of them are within their bounds."""
     standing: tuple[Bound, ...] = ()
-    """Of these, what may stay allowed, as the policy has it now; of others nothing."""
+    """The allowances among these that may remain, by the present policy; all others must be revoked."""
     attempt: int = 1
     commanded_at_s: Seconds | None = None
     stalled_since_s: Seconds | None = None
     stalled_phase: Phase | None = None
-    """Its clock runs on over every new attempt at the same phase."""
+    """`stalled_since_s` does not restart with a new attempt at this phase."""
     stalled_reason: StallReason | None = None
     idle_since: Terms | None = None
-    """The fees that the venue had ever paid when a phase whose tokens lie outside was first held back: what is missed counts from there."""
+    """The venue's total fees when a phase was first held back while its tokens were withdrawn: missed fees count from there."""
     tried_since: Terms | None = None
-    """The same of when such a phase was last commanded: what is missed from there on decides when it is tried again."""
+    """The venue's total fees when such a phase was last submitted: the fees missed since decide when it is tried again."""
     failures: tuple[Failure, ...] = ()
-    """Of each phase that came to nothing, the last."""
+    """The last failure of each phase that has failed."""
     closed: AnyPlanOutcome | None = None
-    """How it ended."""
+    """Its outcome; None while it is open."""
     proposed_before_s: Seconds | None = None
-    """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
+    """The time of the previous proposal, from which the cooldown counts again if nothing was ever sent."""
     found_stranded: bool | msgspec.UnsetType = msgspec.UNSET
-    """A re-range before it had ended in the middle: where this plan moves none of that, the book is as the former left it."""
+    """The previous re-range ended in the middle; if this plan moves none of those tokens, they remain where it left them."""
     foreseen: ForeseenCost | None = None
     deviation_before_bps: Bps | None = None
-    """When it was opened: share minus target."""
+    """Share minus target when it was opened."""
 
     @property
     def names(self) -> tuple[Phase, ...]:
-        """List the names of its phases."""
+        """The names of the plan's phases, in order."""
         return tuple(each.name for each in self.phases)
 
     def doing(self, *works: PhaseWork) -> tuple[Phase, ...]:
-        """List the phases that do any of these with the tokens."""
+        """List the names of the phases that do any of these kinds of work."""
         return tuple(each.name for each in self.phases if each.does in works)
 
 
 @upgrades("Plan", 1)
 def _plan_2(fields: Fields) -> Fields:
-    """Turn the sentences of outcomes into data, and name the kind of goal and its phases: there was one."""
+    """Parse the outcomes' sentences into data, and add the kind of goal and the phases, of which version 1 had one kind each."""
     steps = [{**each, "outcome": _step_outcome(each.get("outcome"))} for each in fields.get("steps", ())]
     failures = [
         {"phase": each["phase"], **of_step(each["reason"]), "times": each["times"]}
@@ -147,7 +147,7 @@ def _plan_2(fields: Fields) -> Fields:
 
 @upgrades("Plan", 2)
 def _plan_3(fields: Fields) -> Fields:
-    """Return what each phase does: the names were the same for all venues."""
+    """Add to each phase the work that it does, which in version 2 follows from its name."""
     return {**fields, "phases": [{"name": name, "does": FORMER_PHASES[name]} for name in fields["phases"]]}
 
 
@@ -156,7 +156,7 @@ def _step_outcome(said: str | None) -> Fields | None:
 
 
 class Intent(Entry, frozen=True, kw_only=True):
-    """`intent/digest`: a transaction that was wanted and has not ended. Ends with a terminal report only."""
+    """`intent/digest`: an intent that has not ended; only a terminal report ends it. Effects part."""
 
     book: BookId
     plan: str
@@ -164,24 +164,24 @@ class Intent(Entry, frozen=True, kw_only=True):
     made_at_block: BlockNumber
     nonce: int | None = None
     hashes: tuple[Hash, ...] = ()
-    """Of the signed bytes, bumps too: any of them may be mined."""
+    """The hashes of its signed transactions, bumps included: any of them may be mined."""
     cancellations: tuple[Hash, ...] = ()
-    """Of transactions that use the same nonce up for nothing: once one is mined, the intent has ended on that branch."""
+    """The hashes of cancellations under the same nonce: once one is mined, the intent has ended on that branch."""
     unfollowable: bool = False
     """The signer refused to let another intent follow it."""
 
 
 class Untried(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal of a dry-run book, and what its dry-run needs of the time before it."""
+    """A proposal of a dry-run book that was not tried yet, with the state from before it that the dry-run needs."""
 
     proposal: str
-    """Digest."""
+    """The proposal's digest."""
     at: BlockRef
     policy_version: str
     proposed_before_s: Seconds | None
 
 
 class DryRuns(Entry, frozen=True, kw_only=True):
-    """`dry-run/book`: proposals whose dry-run has not been told, the oldest first."""
+    """`dry-run/book`: the book's proposals without an outcome of their dry-run yet, the oldest first. Effects part."""
 
     untried: tuple[Untried, ...] = ()

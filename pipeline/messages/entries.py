@@ -1,7 +1,7 @@
 """The values in a shard's state, each under a readable key (`head`, `path/main`).
 
 Small, immutable and typed by the first part of their key: `ENTRY_TYPES`. A kind of venue brings entries of its own.
-An entry says nothing of how it came about; `messages.events` does.
+An entry does not record what caused it; the records of `messages.events` do.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from pipeline.units import (
 
 # ------------------------------------------------------------------ chain part: rewinds with a reorg
 class Head(Entry, frozen=True, kw_only=True):
-    """`head`: the last block that attached."""
+    """`head`: the last block that attached to the shard. Chain part."""
 
     block: BlockRef
 
@@ -38,30 +38,30 @@ Why = Literal["bootstrap", "check", "repair"]
 
 
 class Route(Entry, frozen=True, kw_only=True):
-    """`route/item`: an item that the shard follows, and whether a read of it has come.
+    """`route/item`: an item that the shard follows, and whether it has been read. Chain part.
 
     Items are `pool/P`, `owner/M/O`, `position/M/id` and `balance/account/token`.
     """
 
     observed_at_block: BlockNumber | None = None
-    """None while it is wanted."""
+    """None until it is read."""
     why: Why = "bootstrap"
     pool: Address | None = None
-    """Of a position that was read: its pool, which may be one that no book uses."""
+    """The pool of a position that was read; it may be one that no book uses."""
     owner: Address | None = None
-    """Of a position: who had it last."""
+    """The last known owner of a position."""
     repaired: int = 0
-    """How many of the operators' words on it had been given when it was last read."""
+    """How many operators' commands to resume the item came before its last read."""
 
 
 class BookPath(Entry, frozen=True, kw_only=True):
-    """`path/book`: what a decision needs of the past blocks."""
+    """`path/book`: what the book's decisions depend on from past blocks. Chain part."""
 
     out_of_range_since_s: Seconds | None = None
     outside_band: bool = False
-    """Hysteresis: set beyond the band, cleared well inside it."""
+    """Set when the share leaves the band, cleared when it is inside the inner band (hysteresis)."""
     declined_gate: str | None = None
-    """Of the last `Declined` that was emitted; None after a proposal."""
+    """The gate of the last published `Declined`; None after a proposal."""
     declined_reason: str | None = None
     declined_at_block: BlockNumber | None = None
     finished_plan: str | None = None
@@ -69,16 +69,16 @@ class BookPath(Entry, frozen=True, kw_only=True):
 
 
 class Quarantine(Entry, frozen=True, kw_only=True):
-    """`quarantine/item` (raised by a step) or `checked/item` (found by a check)."""
+    """`quarantine/item` (raised by a step; chain part) or `checked/item` (found by a check; log part): an item that is not updated."""
 
     reason: str
     at_block: BlockNumber
     resumed: int = 0
-    """How many words of operators on the item came before: a later one may end it."""
+    """How many operators' commands to resume the item came before the quarantine; a later one may end it."""
 
 
 class Mined(Entry, frozen=True, kw_only=True):
-    """`receipt/H`: what became of a transaction that a book's owner or signer sent."""
+    """`receipt/H`: the receipt of a transaction that a book's owner or signer sent. Chain part."""
 
     succeeded: bool
     gas_used: int
@@ -87,13 +87,13 @@ class Mined(Entry, frozen=True, kw_only=True):
 
 
 class Allowance(Entry, frozen=True, kw_only=True):
-    """`allowance/owner/token/spender`: what a spender may still take, as read at the head."""
+    """`allowance/owner/token/spender`: the allowance that a spender still has, as read at the head. Chain part."""
 
     amount: RawAmount
 
 
 class Frame(Entry, frozen=True, kw_only=True):
-    """`frame/n`: what block n overwrote in the chain part. None: there was nothing."""
+    """`frame/n`: the values that block n overwrote in the chain part; None where there was no value."""
 
     block: BlockRef
     overwritten: dict[str, Any]
@@ -101,65 +101,65 @@ class Frame(Entry, frozen=True, kw_only=True):
 
 # ------------------------------------------------------------------ log part: follows the log
 class Writer(Entry, frozen=True, kw_only=True):
-    """`writer`: the watcher whose records count."""
+    """`writer`: the watcher whose records are applied. Log part."""
 
     term: Term
     instance: str
 
 
 class Cursor(Entry, frozen=True, kw_only=True):
-    """`cursor`: the last record whose effects are in these entries."""
+    """`cursor`: the last record that was applied to these entries. Log part."""
 
     offset: Offset
 
 
 class HighestHead(Entry, frozen=True, kw_only=True):
-    """`highest-head`: finality counts from the highest block ever seen."""
+    """`highest-head`: the height of the highest block ever seen, from which finality counts. Log part."""
 
     number: BlockNumber
 
 
 class HealthWarning(Entry, frozen=True, kw_only=True):
-    """`warned/book`: its health factor has fallen below the level at which it warns, and is not back yet."""
+    """`warned/book`: the book's health factor has fallen below `hedge.warn` and has not recovered. Chain part."""
 
     at: BlockRef
-    """When it fell there."""
+    """The block at which it fell."""
     health_bps: int
-    """Then. In bps of 1."""
+    """The health factor at that block, in bps of 1."""
     warn_bps: int
 
 
 class SetAside(Entry, frozen=True, kw_only=True):
-    """`set-aside`: how many blocks did not attach since one last did."""
+    """`set-aside`: how many blocks in a row did not attach to the head. Log part."""
 
     count: int
 
 
 class SkippedChecks(Entry, frozen=True, kw_only=True):
-    """`skipped-checks/P`: how many checks in a row stood at another block than the head."""
+    """`skipped-checks/P`: how many checks of a pool in a row were made at another block than the head. Log part."""
 
     count: int
 
 
 class Halted(Entry, frozen=True, kw_only=True):
-    """`halted`: nothing is decided until an operator resumes the shard."""
+    """`halted`: the shard is halted, and decides nothing until an operator resumes it. Log part."""
 
     reason: str
 
 
 class Pause(Entry, frozen=True, kw_only=True):
-    """`pause/scope`: an operator's word, or a liquidation's. The scope is `all` or `book/ID`."""
+    """`pause/scope`: a pause by an operator's command or by a liquidation. The scope is `all` or `book/ID`. Log part."""
 
     reason: str
     by: str
     cancels: bool = False
-    """The signer also cancels what it has signed and no block has."""
+    """The signer also cancels its transactions that are not mined yet."""
     is_for_liquidation: bool = False
-    """No operator said it: what the book owed was liquidated."""
+    """A liquidation of the book's debt caused the pause, not an operator."""
 
 
 class Resume(Entry, frozen=True, kw_only=True):
-    """`resumed/item`: how often an operator has wanted the item back, and the last word."""
+    """`resumed/item`: how many commands have resumed the item, with the reason of the last. Log part."""
 
     count: int
     reason: str
@@ -167,31 +167,31 @@ class Resume(Entry, frozen=True, kw_only=True):
 
 
 class OrderWord(Entry, frozen=True, kw_only=True):
-    """`order-word/book`: what an operator has said became of an order of a book's hedge, of which the chain says nothing."""
+    """`order-word/book`: an operator's statement on the end of a hedge order whose end the chain does not show. Log part."""
 
     venue: str
     number: str
-    """The venue's own."""
+    """The venue's number of the order."""
     change: int
-    """By which it was to change the position's size: with the number it is the order."""
+    """By how much the order was to change the position's size; with the number it identifies the order."""
     outcome: SaidOutcome
     reason: str
     by: str
 
 
 class CalibratedVolatility(Entry, frozen=True, kw_only=True):
-    """`volatility/book`: how fast the price of a book's base moves, as its past prices told it at an hour. Of the chain part: it rewinds with a reorg."""
+    """`volatility/book`: the volatility of a book's base, estimated once per hour from its past prices. Chain part: it rewinds with a reorg."""
 
     hour: int
-    """Since 1970, in which it was estimated last."""
+    """The hour of the last estimate, counted from 1970."""
     policy_version: str
-    """By which past prices."""
+    """The policy that chose the past prices."""
     sigma_ppm: int | None = None
-    """Millionths per square root of a year; None: the prices were too few."""
+    """In millionths per square root of a year; None: there were too few prices."""
 
 
 class PassedRecord(Entry, frozen=True, kw_only=True):
-    """`passed/N`: the record at offset N could not be read, and an operator wanted it passed over."""
+    """`passed/N`: an operator's command to pass over the unreadable record at offset N. Log part."""
 
     digest: str
     reason: str
@@ -199,16 +199,16 @@ class PassedRecord(Entry, frozen=True, kw_only=True):
 
 
 class DecidedUnder(Entry, frozen=True, kw_only=True):
-    """`rules/N`: from where on the shard's log was decided under rules N, and what had been decided until then.
+    """`rules/N`: the offset from which on decisions follow rules N, and the state of all decisions made before it. Log part.
 
     A fold under these rules can begin there: see `pipeline/state/rule_changes.py`.
     """
 
     first_offset: Offset
     decided: dict[str, Any]
-    """The effects part, and what else follows from decisions: by key."""
+    """The effects part, and the other entries that follow from decisions: by key."""
     overwritten: dict[str, dict[str, Any]]
-    """Of that, what the sealed blocks had overwritten: by a block's number and a key. None: there was nothing."""
+    """The values of these entries that sealed blocks had overwritten: by block number and key; None where there was no value."""
 
 
 ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {

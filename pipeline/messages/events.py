@@ -18,7 +18,7 @@ from pipeline.units import BlockNumber, BookId, Hash, Offset, PoolId, Seconds, T
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """Anything that may stand in a shard's log."""
+    """The base of all records in a shard's log."""
 
 
 class Watched(Event, frozen=True, kw_only=True):
@@ -29,40 +29,40 @@ class Watched(Event, frozen=True, kw_only=True):
 
 # ------------------------------------------------------------------ the chain, as one shard sees it
 class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
-    """A watcher takes over; what lower terms write after this is ignored."""
+    """A watcher has started to write to the shard's log; later records of lower terms are ignored."""
 
     instance: str
 
 
 class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.3"):
-    """One block as one shard sees it, also when nothing in it concerns the shard."""
+    """A block with the logs, receipts and reads that concern one shard; written also for a block without any."""
 
     block: BlockRef
     base_fee_wei: Wei
     logs: tuple[RawLog, ...]
-    """Those the shard follows, in log-index order."""
+    """The logs that the shard follows, in log-index order."""
     receipts: tuple[Receipt, ...] = ()
     reads: tuple[AnyRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
     native_checksum: str | UnsetType = UNSET
-    """Of all coin balances after the block (`NativeSum`), where `reads` tells only those that differ from the block before; else
-    it tells all that are known."""
+    """The checksum of all native balances after the block (`NativeSum`), where `reads` has only those that differ from the block
+    before; without it `reads` has all that are known."""
 
 
 @upgrades("BlockSeen", 1)
 def _block_seen_2(fields: Fields) -> Fields:
-    """Version 1 told every coin balance with every block, as version 2 does without a checksum."""
+    """Keep all fields: version 1 has every native balance in every block, like version 2 without a checksum."""
     return fields
 
 
 @upgrades("BlockSeen", 2)
 def _block_seen_3(fields: Fields) -> Fields:
-    """Version 2 had no reads of uptime feeds."""
+    """Keep all fields: version 2 has no reads of uptime feeds."""
     return fields
 
 
 class PassedBlock(msgspec.Struct, frozen=True, kw_only=True):
-    """One of several blocks in a row; its number and its parent follow from the one before."""
+    """One of several consecutive blocks; its number and its parent follow from the block before it."""
 
     hash: Hash
     timestamp_s: Seconds
@@ -70,99 +70,99 @@ class PassedBlock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlocksPassed(Watched, frozen=True, kw_only=True, tag="BlocksPassed.2"):
-    """Blocks in a row in which nothing concerned the shard, each with the same reads: as good as a BlockSeen of each."""
+    """Consecutive blocks in which nothing concerned the shard, with the same reads. Equivalent to one `BlockSeen` per block."""
 
     first: BlockNumber
     parent_hash: Hash
-    """Of the first block."""
+    """The parent's hash of the first block."""
     blocks: tuple[PassedBlock, ...]
     reads: tuple[AnyRead, ...] = ()
-    """What each of them tells."""
+    """The reads of each of these blocks."""
     native_checksum: str
-    """Of all coin balances: none of these blocks has changed one."""
+    """The checksum of all native balances, which none of these blocks has changed."""
 
 
 @upgrades("BlocksPassed", 1)
 def _blocks_passed_2(fields: Fields) -> Fields:
-    """Version 1 had no reads of uptime feeds."""
+    """Keep all fields: version 1 has no reads of uptime feeds."""
     return fields
 
 
 class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):
-    """A branch went away. Comes before anything of the new one."""
+    """A reorg removed blocks. Written before any record of the new branch."""
 
     to: BlockRef
-    """The last block that both branches have."""
+    """The last common block of both branches."""
     reverted: tuple[Hash, ...]
 
 
 class HeadStalled(Watched, frozen=True, kw_only=True, tag=True):
-    """A shard's head has stood still for too long, or the newest block that the nodes show is too old by the clock."""
+    """A shard's head has not moved for too long, or the nodes' newest block is too old by the watcher's clock."""
 
     block: BlockRef | None
     age_s: Seconds
     cause: str
-    """Which call failed with what, and for how long; or what the node shows."""
+    """The call that fails, with its error and for how long; or what the node shows."""
 
 
 # ------------------------------------------------------------------ reads: the state after all logs of a block
 class Observed(Watched, frozen=True, kw_only=True):
-    """A read at a block's hash. Counts only if that block is the shard's head."""
+    """The base of all reads: the state of an item at a block's hash. Applied only if that block is the shard's head."""
 
     block: BlockRef
     why: Why
 
     @property
     def item(self) -> str:
-        """The item that was read."""
+        """The key of the item that was read."""
         raise NotImplementedError
 
     @property
     def whole_pool(self) -> PoolId | None:
-        """The pool of which this is the whole state; None of anything else."""
+        """The pool whose whole state this read has; None for any other read."""
         return None
 
     def explain(self, differences: list[str]) -> str:
-        """Describe what a check found that differs from what the shard holds."""
+        """Describe the differences that a check found between the chain and the shard's state."""
         return f"a check found {len(differences)} differences, the first: {differences[0]}"
 
 
 class ObservationFailed(Watched, frozen=True, kw_only=True, tag=True):
-    """A read that a book needs could not be had."""
+    """A read that a book needs failed: the contract gave no usable answer."""
 
     block: BlockRef
     item: str
-    """Key of the route: `pool/P`, `owner/M/O`, `position/M/id`, `balance/account/token`."""
+    """The item's key: `pool/P`, `owner/M/O`, `position/M/id` or `balance/account/token`."""
     reason: str
 
 
 # ------------------------------------------------------------------ operators
 class PolicySet(Event, frozen=True, kw_only=True, tag=True):
-    """A book begins, or is kept differently from here on."""
+    """A book is added, or has a new policy from here on."""
 
     policy: Policy
 
 
 class PolicyRemoved(Event, frozen=True, kw_only=True, tag=True):
-    """A book ends. What it did stays counted."""
+    """A book is removed. Its cooldown and its counters remain."""
 
     book: BookId
 
 
 class Paused(Event, frozen=True, kw_only=True, tag=True):
-    """Decide nothing in this scope: `all` or `book/ID`."""
+    """An operator's command to decide nothing in a scope: `all` or `book/ID`."""
 
     scope: str
     reason: str
     by: str
     cancels: bool = False
-    """The signer also cancels what it has signed and no block has. Nothing but a cancellation can come of that."""
+    """The signer also cancels its transactions that are not mined yet; this can cause nothing but cancellations."""
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag=True):
-    """End a pause (`all`, `book/ID`) or a quarantine (`pool/P`, `position/M/id`, `balance/account/token`, `book/ID`).
+    """An operator's command to end a pause (`all`, `book/ID`) or a quarantine (`pool/P`, `position/M/id`, `balance/account/token`, `book/ID`).
 
-    The scope `shard` ends a halt: everything of the chain is forgotten and read again.
+    The scope `shard` ends a halt: the shard drops its state of the chain and reads it again.
     """
 
     scope: str
@@ -171,17 +171,17 @@ class Resumed(Event, frozen=True, kw_only=True, tag=True):
 
 
 class PassedOver(Event, frozen=True, kw_only=True, tag=True):
-    """Go on behind a record of this log that cannot be read, as if it were no message."""
+    """An operator's command to pass over an unreadable record of this log, as if it were not a message."""
 
     offset: Offset
     digest: str
-    """Of its bytes, sha256 in hex."""
+    """The SHA-256 of the record's bytes, in hex."""
     reason: str
     by: str
 
 
 class PositionAdopted(Event, frozen=True, kw_only=True, tag=True):
-    """Count an item (`position/M/id`) among those of its owner's book, or leave it out, however it came."""
+    """An operator's command to count an item (`position/M/id`) in its owner's book, or to leave it out."""
 
     item: str
     ours: bool
@@ -190,11 +190,11 @@ class PositionAdopted(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderEndSaid(Event, frozen=True, kw_only=True, tag=True):
-    """An order of a book's hedge was executed or cancelled, of which the chain says nothing. Counts only while the chain does not say otherwise."""
+    """An operator's statement that a hedge order was executed or cancelled. Applies only while the chain shows no end of the order."""
 
     book: BookId
     order: str
-    """The venue's own number of it."""
+    """The venue's number of the order."""
     outcome: SaidOutcome
     reason: str
     by: str
@@ -202,48 +202,48 @@ class OrderEndSaid(Event, frozen=True, kw_only=True, tag=True):
 
 # ------------------------------------------------------------------ reports of the signer, on the book's shard
 class IntentReport(Event, frozen=True, kw_only=True):
-    """What the signer did with an intent."""
+    """The base of all reports of a signer on an intent."""
 
     intent: str
-    """Digest."""
+    """The intent's digest."""
 
 
 class Simulated(IntentReport, frozen=True, kw_only=True, tag=True):
-    """It was run on the head right before signing and met its minimums."""
+    """The signer simulated an intent on the head right before signing it, and its minimums were met."""
 
     at: BlockRef
     gas_used: int
 
 
 class Signed(IntentReport, frozen=True, kw_only=True, tag=True):
-    """It is bound to a nonce and journalled; from here on the same bytes are sent again."""
+    """The signer bound an intent to a nonce, signed it and journalled it. The same bytes are sent again from then on."""
 
     nonce: int
     transaction_hash: Hash
 
 
 class Sent(IntentReport, frozen=True, kw_only=True, tag=True):
-    """A node took it. Bumps have hashes of their own under the same nonce."""
+    """A node accepted an intent's transaction. Each bump has a hash of its own under the same nonce."""
 
     transaction_hash: Hash
 
 
 class CancellationSigned(IntentReport, frozen=True, kw_only=True, tag=True):
-    """A transaction that moves nothing competes for its nonce. Once that one is mined, nothing comes of the intent."""
+    """The signer signed a cancellation under an intent's nonce. Once it is mined, the intent has failed."""
 
     nonce: int
     transaction_hash: Hash
 
 
 class IntentRefused(IntentReport, frozen=True, kw_only=True, tag=True):
-    """Nothing was or will be sent for it."""
+    """The signer refused an intent: nothing was or will be sent for it."""
 
     reason: RefusalReason
     detail: str
 
 
 class Dropped(IntentReport, frozen=True, kw_only=True, tag="Dropped.2"):
-    """Its nonce was used by something else (a cancellation), or an operator closed it: nothing came of it."""
+    """An intent ended without effect: another transaction used its nonce, such as a cancellation, or an operator closed it."""
 
     cause: DropCause
     detail: str
@@ -251,18 +251,18 @@ class Dropped(IntentReport, frozen=True, kw_only=True, tag="Dropped.2"):
 
 @upgrades("Dropped", 1)
 def dropped_2(fields: Fields) -> Fields:
-    """Return the cause of a dropped intent by a code."""
+    """Replace the sentence on why an intent was dropped by a code and a detail."""
     rest = {name: value for name, value in fields.items() if name != "reason"}
     return {**rest, "cause": drop_cause(fields["reason"]), "detail": fields["reason"]}
 
 
 # ------------------------------------------------------------------ what would have come of a proposal
 class DryRunEnded(Event, frozen=True, kw_only=True, tag="DryRunEnded.4"):
-    """A dry-run book's proposal was tried on a throw-away fork of its block. The chain knows nothing of it."""
+    """A dry-run book's proposal was tried on a temporary fork of its block. Nothing was sent to the chain."""
 
     book: BookId
     proposal: str
-    """Digest."""
+    """The proposal's digest."""
     run: DryRun
     simulated: bool = True
 
@@ -294,4 +294,4 @@ AnyEvent = (
     | DryRunEnded
 )
 EVENT_TYPES: tuple[type[Event], ...] = tuple(kind for kind in get_args(AnyEvent) if kind is not Observed)
-"""Those of every deployment; a kind of venue brings reads of its own, each of them an `Observed`."""
+"""The event types of every deployment; each kind of venue adds its own reads, which are subclasses of `Observed`."""

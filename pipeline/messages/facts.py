@@ -9,13 +9,13 @@ from pipeline.units import Address, LogIndex
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One decoded log. `address` emitted it."""
+    """The base of all facts: one decoded log, which the contract at `address` emitted."""
 
     address: Address
     log_index: LogIndex
 
 
 class Unreadable(Fact, frozen=True, kw_only=True):
-    """The topic is known, the shape is not: whatever the log is about cannot be carried on."""
+    """A log with a known topic and an unknown shape; the item that it concerns cannot be followed any further."""
 
     reason: str

@@ -8,12 +8,12 @@ _TERMS = ("pool", "tick_lower", "tick_upper", "withdraw")
 
 
 def rerange_goal(fields: dict[str, Any]) -> dict[str, Any]:
-    """Make a goal of what a record tells of it: messages told less than the whole."""
+    """Make a re-range goal from the fields of a former record; former messages have only a part of them."""
     terms = {name: fields[name] for name in _TERMS if name in fields}
     return {"kind": "rerange", "venue": "uniswap_v3", "terms": terms}
 
 
 def with_goal(fields: dict[str, Any]) -> dict[str, Any]:
-    """Put a goal in the place of the fields that told of it."""
+    """Replace the former fields of a record by its goal."""
     others = {name: value for name, value in fields.items() if name not in _TERMS}
     return {**others, "goal": rerange_goal(fields)}

@@ -19,7 +19,7 @@ _ONE_WORD = ("unanswered", "reverted", "cancelled")
 
 
 def drop_cause(reason: str) -> DropCause:
-    """Explain why an intent was dropped, by the sentence of `Dropped`; what no signer wrote was an operator's."""
+    """Derive the cause of a dropped intent from the sentence of `Dropped`; a sentence that no signer writes is an operator's."""
     if reason.endswith("cancelled"):
         return "cancelled"
     if " was cancelled: no node takes it: " in reason:
@@ -28,7 +28,7 @@ def drop_cause(reason: str) -> DropCause:
 
 
 def step_outcome(said: str) -> dict[str, Any]:
-    """Take the sentence of a transaction's outcome apart."""
+    """Parse the sentence of a transaction's outcome."""
     if said in _ONE_WORD:
         return {"kind": said}
     kind, colon, rest = said.partition(": ")
@@ -42,13 +42,13 @@ def step_outcome(said: str) -> dict[str, Any]:
 
 
 def of_step(said: str) -> dict[str, Any]:
-    """Take `STEP: OUTCOME` apart."""
+    """Parse `STEP: OUTCOME` into step and outcome."""
     step, _, outcome = said.partition(": ")
     return {"step": step, "outcome": step_outcome(outcome)}
 
 
 def plan_outcome(said: str) -> dict[str, Any]:
-    """Take the sentence of a plan's end apart."""
+    """Parse the sentence of a plan's outcome."""
     if said == "done":
         return {"kind": "done"}
     if found := _NEVER_SENT.fullmatch(said):
@@ -64,12 +64,12 @@ def plan_outcome(said: str) -> dict[str, Any]:
 
 
 def stall_reason(said: str) -> tuple[str, str]:
-    """Take `REASON: DETAIL` apart."""
+    """Parse `REASON: DETAIL` into reason and detail."""
     reason, _, detail = said.partition(": ")
     return reason, detail
 
 
 def refusal_in(said: str) -> str | None:
-    """Find the reason that a refused dry-run's sentence begins with, if it is one of a plan's."""
+    """Return the reason at the beginning of a refused dry-run's sentence, if it is a reason of a plan."""
     reason = said.partition(":")[0]
     return reason if reason in get_args(StallReason) else None

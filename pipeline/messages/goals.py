@@ -5,49 +5,49 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 Step = str
-"""What one transaction does, by the name that its venue gives it. What a phase is there for is a step of the phase's name."""
+"""A transaction's purpose, by the name that its venue gives it. A phase's main transaction has the phase's name."""
 APPROVE: Final = "approve"
 RESET: Final = "reset"
-"""Steps of every venue: letting a spender take of a token, and taking that back."""
+"""The steps that every venue has: give an allowance, and revoke it."""
 Phase = str
-"""What of a plan goes out together, by the name that its venue gives it."""
+"""The name of transactions of a plan that are submitted together, as the venue calls them."""
 PhaseWork = Literal["frees", "trades", "places", "resets", "secures"]
-"""Takes tokens out of the venue; trades them; brings them to where the goal wants them; takes permissions back; changes what is
-supplied and owed."""
+"""`frees`: withdraws tokens from the venue. `trades`: swaps them. `places`: puts them where the goal wants them. `resets`: revokes
+allowances. `secures`: changes collateral and debt."""
 
 
 class PlanPhase(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase by its venue's name, and what it does with a book's tokens."""
+    """A phase of a plan: its name at the venue, and the kind of work that it does with the book's tokens."""
 
     name: Phase
     does: PhaseWork
 
 
 Terms = dict[str, str | tuple[str, ...]]
-"""What only a venue looks into, by name; integers are decimal strings."""
+"""The data of a goal or a position that only its venue reads, by name; integers are decimal strings."""
 TermsT = TypeVar("TermsT", bound=msgspec.Struct)
 
 
 class RerangeGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rerange"):
-    """All liquidity at a venue moves to a new range. Amounts and calldata follow from the state when a step is due."""
+    """The goal of a re-range: all liquidity at a venue moves to a new range. Amounts and calldata are computed when a step is due."""
 
     venue: str
-    """Kind of the venue."""
+    """The venue's kind."""
     terms: Terms
-    """From where to where; only the venue looks into it."""
+    """The positions and the new range, which only the venue reads."""
 
 
 class HedgeGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hedge_to"):
-    """A hedge becomes another one. Amounts and calldata follow from the state when a step is due."""
+    """The goal of a hedge's step: a net exposure. Amounts and calldata are computed when a step is due."""
 
     venue: str
     """Its name in the chain's profile."""
     terms: Terms
-    """Which net exposure to end with, and how."""
+    """The net exposure to reach and the way there, which only the venue reads."""
 
 
 class JointGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rerange_hedged"):
-    """A re-range and a step of the hedge in one plan, with one trade for both."""
+    """The goal of a plan that makes a re-range and a step of the hedge, with one trade for both."""
 
     rerange: RerangeGoal
     hedge: HedgeGoal
@@ -59,14 +59,14 @@ Goal = RerangeGoal | HedgeGoal | JointGoal
 
 
 def kind_of(goal: Goal) -> GoalKind:
-    """Return what a goal is for."""
+    """Return a goal's kind, as `kind` on the wire."""
     if isinstance(goal, JointGoal):
         return "rerange_hedged"
     return "hedge_to" if isinstance(goal, HedgeGoal) else "rerange"
 
 
 def write_terms(own: msgspec.Struct) -> Terms:
-    """Give a venue's own data the form in which they are carried."""
+    """Convert a venue's own data into the form of records."""
     return {
         name: tuple(map(str, value)) if isinstance(value, list | tuple) else str(value)
         for name, value in msgspec.structs.asdict(own).items()
@@ -74,5 +74,5 @@ def write_terms(own: msgspec.Struct) -> Terms:
 
 
 def read_terms(terms: Terms, kind: type[TermsT]) -> TermsT:
-    """Take terms as what their venue made them of. Raises: ValueError naming the field."""
+    """Convert terms back into the venue's own type. Raises: ValueError naming the field."""
     return msgspec.convert(terms, kind, strict=False)

@@ -6,33 +6,33 @@ from pipeline.units import Address, Bps, RawAmount, Seconds
 
 
 class HedgeBand(msgspec.Struct, frozen=True, kw_only=True, tag="fixed"):
-    """How far the net base exposure may stray from its target, as shares of all base that the book has."""
+    """A fixed band: how far the net base exposure may be from its target, as shares of all base of the book."""
 
     act_at_bps: Bps = Bps(500)
     back_to_bps: Bps = Bps(200)
-    """How far from the target a step leaves it."""
+    """How far from its target a step leaves the net exposure."""
 
 
 class LawBand(msgspec.Struct, frozen=True, kw_only=True, tag="law"):
-    """A band that follows from what a stray and a trade cost: `pipeline/hedge/no_trade_band.py`, with the gamma of the book's ranges."""
+    """A band derived from the costs of a deviation and of a trade, with the gamma of the book's ranges: `pipeline/hedge/no_trade_band.py`."""
 
     risk_aversion_permille: int = 4_000
-    """Relative: of the book's value. 1,000 is 1."""
+    """The relative risk aversion, with respect to the book's value; 1,000 is 1."""
     step_cost: RawAmount
-    """What each step costs whatever its size, mostly gas. Raw quote, above 0."""
+    """The fixed cost of a step, mostly gas. Raw quote, above 0."""
     trade_cost_bps: Bps | None = None
-    """Of what is traded; None: the fee of the pool in which it is."""
+    """The cost of a trade as a share of its amount; None: the fee of the pool in which it is made."""
 
 
 class AutoRatio(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest ratio at which a liquidation stays unlikely, by the law of first passage."""
+    """The largest hedge ratio at which a liquidation is unlikely enough, by the first-passage probability."""
 
     horizon_s: Seconds = Seconds(90 * 86_400)
-    """Within this time,"""
+    """The time within which a liquidation must be unlikely."""
     alpha_bps: Bps = Bps(100)
-    """so likely at most."""
+    """The largest probability of a liquidation within that time."""
     volatility_bps: int = 8_000
-    """Of the base's price per year, until the book's past prices tell it."""
+    """The volatility of the base's price per year, used until there are enough past prices to estimate it."""
 
 
 class Hedge(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,42 +41,42 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     """Its name in the chain's profile."""
     collateral: Address | msgspec.UnsetType = msgspec.UNSET
-    """The token that secures it; left out where that is the quote."""
+    """The token that secures the hedge; left out where it is the quote."""
     ratio_bps: Bps = Bps(6_500)
-    """Of the base exposure, how much is hedged; 0: nothing, and all that is left there is taken back. Where `auto` stands it does not count."""
+    """The hedged share of the base exposure; 0: the debt is repaid and the collateral withdrawn. Ignored where `auto` is set."""
     auto: AutoRatio | msgspec.UnsetType = msgspec.UNSET
-    """Left out where the ratio is a number."""
+    """Derives the ratio; left out where `ratio_bps` states it."""
     kept_base: RawAmount = RawAmount(0)
-    """Base that is to stay unhedged."""
+    """The amount of base to leave unhedged."""
     kept_share_bps: Bps = Bps(0)
-    """Share of the base that is to stay unhedged, beside that amount."""
+    """The share of base to leave unhedged, beside that amount."""
     band: HedgeBand | LawBand = HedgeBand()
     floor_bps: int = 11_000
-    """The least health factor after a step, and after the base's price has then risen by the gap."""
+    """The least health factor after a step, also if the base's price then rises by the gap."""
     gap_bps: Bps = Bps(3_000)
     act_bps: int = 12_000
     """Below this health factor the debt is secured at once."""
     warn_bps: int = 13_000
     largest_debt: RawAmount | None = None
-    """Raw base; None: as much as the ratio asks for."""
+    """The largest debt in raw base; None: no limit but the ratio."""
     largest_step: RawAmount | None = None
-    """Raw base that one plan sells or buys."""
+    """The most raw base that one plan sells or buys; None: no limit."""
     oracle_within_bps: Bps = Bps(200)
     """How far the venue's own price of the base may be from the reference price."""
     oracle_age_s: Seconds = Seconds(90_000)
     """How old the venue's prices of base and collateral may be, where their sources say so. The default is a day and an hour: a stablecoin's feed is updated once a day."""
     most_carry_bps: Bps = Bps(2_000)
-    """What a size may cost per year after a step that makes it larger, as a share of its value."""
+    """The most that the debt may cost per year after a step that increases it, as a share of its value."""
     cooldown_s: Seconds = Seconds(10_800)
-    """After a step that reached its target."""
+    """The wait after a step that reached its target."""
     pace_s: Seconds = Seconds(600)
-    """After a step that did not, or that came to nothing."""
+    """The wait after a step that did not reach its target, or failed."""
     compensate_after_s: Seconds | msgspec.UnsetType = msgspec.UNSET
-    """After this long without its trade a step takes the leg before it back: what was borrowed is repaid, what was withdrawn supplied. Left out: never."""
+    """If the trade of a step fails for this long, the leg before it is undone: the borrowed is repaid, the withdrawn supplied. Left out: never."""
     unwound: bool = False
-    """An operator has ended it: nothing is hedged, whatever the ratio is, until an operator takes it on again."""
+    """An operator has ended the hedge: nothing is hedged, whatever the ratio, until an operator starts it again."""
 
     @property
     def ends(self) -> bool:
-        """Return whether nothing is to be hedged, and all that is left at the venue to be taken back."""
+        """Return whether the hedge ends: the debt is to be repaid and the collateral withdrawn."""
         return self.unwound or not (self.auto or self.ratio_bps)

@@ -28,115 +28,115 @@ AnyReport = Simulated | Signed | Sent | CancellationSigned | IntentRefused | Dro
 
 
 class JournalEntry(Message, frozen=True, kw_only=True):
-    """Something that a signer must not forget."""
+    """The base of all journal entries of a signer."""
 
     signer: Address
 
 
 class JournalRecord(Message, frozen=True, kw_only=True, tag=True):
-    """An entry on its topic: only who has the signer's secret can write one that the signer accepts."""
+    """A journal entry as it is on the topic, with a MAC that only the holder of the signer's secret can make."""
 
     sequence: int
-    """Number of the commit that wrote it."""
+    """The number of the commit that wrote it."""
     mac: str
-    """HMAC-SHA256 in hex, over the record's key, its sequence and the bytes of its body."""
+    """The HMAC-SHA256 over the record's key, its sequence and the bytes of its body, in hex."""
     body: msgspec.Raw
-    """The entry, byte for byte as it was signed."""
+    """The entry's bytes, exactly as the MAC covers them."""
 
 
 class JournalSeal(JournalEntry, frozen=True, kw_only=True, tag=True):
-    """Written with every commit: what the journal holds after it, so that nothing can be taken away or put back."""
+    """The digest of the whole journal after a commit, so that a removed or restored record is detected. Written with every commit."""
 
     sequence: int
-    """Number of the commit, counted up by one."""
+    """The number of the commit; each commit has the next one."""
     digest: str
-    """SHA-256 in hex over every live key with its MAC, in the order of the keys."""
+    """The SHA-256 over every live key with its MAC, in the order of the keys, in hex."""
     forgotten: tuple[str, ...] = ()
     """The keys that this commit deleted."""
 
 
 class JournalOpened(JournalEntry, frozen=True, kw_only=True, tag=True):
-    """A process took the signer over; it has read the journal when it reads this back."""
+    """A process has taken over the signer. It has read the whole journal once it reads this record back."""
 
     instance: str
 
 
 # ------------------------------------------------------------------ nonces
 class SendRefusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A node's no to an attempt's bytes. Only `underpriced` is a reason to offer more."""
+    """A node's refusal of an attempt's bytes. Only `underpriced` is a reason to offer a higher fee."""
 
     kind: RefusalKind
     says: str
-    """The node's own words, shortened."""
+    """The node's message, shortened."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a nonce's transaction, signed. Whichever a node mines uses the nonce up."""
+    """One signed transaction for a nonce. Of all attempts for the nonce at most one is mined."""
 
     transaction_hash: Hash
     raw: str
-    """0x-hex of the signed bytes: sent as they are, however often."""
+    """The signed bytes in 0x-hex, which are sent unchanged each time."""
     max_fee_wei: Wei
     tip_wei: Wei
     gas_limit: int
     cancels: bool = False
-    """It moves nothing: it only takes the nonce from the others."""
+    """It is a cancellation: it moves nothing and uses up the nonce."""
     sent_at_block: BlockNumber | None = None
-    """The head when a node took it; after a refusal, when one took it again."""
+    """The head when a node accepted it, or, after a refusal, accepted it again."""
     refusal: SendRefusal | None = None
-    """Why no node has it, as far as nodes say."""
+    """Why the nodes refused it, where they gave a reason."""
     is_private: bool = False
-    """It goes to a private relay, and to no public node before `public_from_block`."""
+    """It is sent to a private relay, and to no public node before `public_from_block`."""
     public_from_block: BlockNumber | None = None
-    """The head from which on private bytes are sent publicly after all; None: never."""
+    """The head from which on a private attempt is sent publicly too; None: never."""
 
 
 class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """In which block of the present branch one of the attempts is."""
+    """The block of the present branch that includes one of a nonce's attempts."""
 
     transaction_hash: Hash
     block_number: BlockNumber
     block_hash: Hash
     succeeded: bool
     paid_wei: Wei
-    """For gas."""
+    """What the transaction paid for gas."""
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction counts for in its signer's budget: its worst case, valued when it was signed.
+    """The charge of a transaction to its signer's budget: its worst case, valued when it was signed.
 
     Units: raw `token`, the budget's. Rounds: up.
     """
 
     token: Address
     loss: RawAmount = RawAmount(0)
-    """What leaves the owner less the least that must come."""
+    """What leaves the owner less the least that must come back."""
     notional: RawAmount = RawAmount(0)
-    """What moves: the larger of what leaves and what comes."""
+    """The larger of what leaves the owner and what comes back."""
     actions: int = 0
     """1 where it trades or moves liquidity; 0 for an allowance, a wrapping, a collection."""
     data_fee_wei: Wei = Wei(0)
-    """For posting its data on another chain, beside its gas."""
+    """The fee for posting its data on another chain, beside its gas."""
 
 
 NO_CHARGE = Charge(token=NATIVE)
-"""Of what is carried out where nothing can be lost."""
+"""The charge of a transaction on a fork, where nothing can be lost."""
 
 
 class NonceBound(JournalEntry, frozen=True, kw_only=True, tag=True):
-    """A nonce and what was signed for it, oldest first."""
+    """A nonce, its intent, and the attempts signed for it, oldest first."""
 
     nonce: int
     intent: SubmitTransaction
     signed_at_s: Seconds
-    """Time of the head's block: from here on it counts in the budget's windows."""
+    """The timestamp of the head on which it was signed; the budget's windows count it from then on."""
     charge: Charge
     attempts: tuple[Attempt, ...]
     inclusion: Inclusion | None = None
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What the transactions that were signed on one head came to."""
+    """The sum of the charges of all transactions that were signed on one head."""
 
     signed_at_s: Seconds
     token: Address
@@ -145,38 +145,38 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     actions: int
     transactions: int
     gas_wei: Wei
-    """What they paid, or may still pay at most."""
+    """What they paid for gas, or the most that they may still pay."""
 
 
 class SignerStanding(JournalEntry, frozen=True, kw_only=True, tag=True):
-    """Where the kept nonces begin: all below are used and final."""
+    """The lowest nonce that the journal keeps: all below it are used and final."""
 
     floor_nonce: int
     floor_block: BlockNumber | None = None
-    """On this block all of them were used: a node whose head is lower is behind. None where it is not known."""
+    """A block at which all lower nonces were used: a node with a lower head is behind. None where it is not known."""
     spent: tuple[Spent, ...] = ()
-    """By nonces below the floor, while a budget's window reaches back to them; oldest first."""
+    """The sums for nonces below the floor that a budget's window still includes; oldest first."""
 
 
 # ------------------------------------------------------------------ intents
 class IntentKnown(JournalEntry, frozen=True, kw_only=True, tag="IntentKnown.2"):
-    """What became of an intent, and which reports of it may not be in its shard's log yet."""
+    """The outcome of an intent, and its reports that may not be in the shard's log yet."""
 
     intent: str
-    """Digest."""
+    """The intent's digest."""
     shard: ShardId
     position: str
     outcome: Literal["open", "refused", "dropped", "final"]
     """`open`: it has a nonce; `final`: its transaction is too deep to go away."""
     nonce: int | None = None
     keep_until_block: BlockNumber
-    """Above it the intent would be refused as expired: it may be forgotten."""
+    """The block above which this entry may be deleted, because the intent would be refused as expired."""
     unsaid: tuple[AnyReport, ...] = ()
 
 
 @upgrades("IntentKnown", 1)
 def _intent_known_2(fields: Fields) -> Fields:
-    """Bring the one kind of report that has changed to its second form."""
+    """Upgrade the unwritten reports of the type `Dropped`, the only type that changed."""
     unsaid = [
         {**dropped_2(each), "type": "Dropped.2"} if each["type"] == "Dropped" else each
         for each in fields.get("unsaid", ())
@@ -185,21 +185,21 @@ def _intent_known_2(fields: Fields) -> Fields:
 
 
 class IntentsRead(JournalEntry, frozen=True, kw_only=True, tag=True):
-    """How far the signer has dealt with a partition of `intents.v1`."""
+    """The signer's cursor in a partition of `intents.v1`."""
 
     shard: ShardId
     next_offset: Offset
     last: str = ""
-    """SHA-256 in hex of the record before `next_offset`; empty where nothing was read yet."""
+    """The SHA-256 of the record before `next_offset`, in hex; empty where nothing was read yet."""
     skipped_before: Offset = Offset(0)
-    """What lies below it was passed over without being judged."""
+    """The intents below this offset were skipped without being evaluated."""
 
 
 AnyJournal = JournalOpened | JournalSeal | NonceBound | SignerStanding | IntentKnown | IntentsRead
 
 
 def journal_key(entry: AnyJournal) -> str:
-    """Name what an entry replaces."""
+    """Return the key of a journal entry; a later entry replaces an earlier one with the same key."""
     match entry:
         case JournalOpened():
             return keys.journal_opened(entry.signer)

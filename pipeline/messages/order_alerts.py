@@ -6,22 +6,22 @@ from pipeline.units import BookId, RawAmount
 
 
 class OrderEndTaken(Output, frozen=True, kw_only=True, tag=True):
-    """By an operator's word an order of the hedge, of which the chain says nothing, has ended; the hedge goes on."""
+    """A hedge order has ended by an operator's statement, because the chain shows no end of it; the hedge goes on."""
 
     book: BookId
     venue: str
     order: Order
-    """As it stands by that word."""
+    """The order, with the stated end as its state."""
     size: RawAmount
-    """Of the position as the venue shows it, raw base: the word does not change it."""
+    """The position's size at the venue, in raw base; the statement does not change it."""
 
 
 class OrderEndRefused(Output, frozen=True, kw_only=True, tag=True):
-    """An operator's word on an order does not count, and why. Nothing is changed by it."""
+    """An operator's statement on an order was refused, with the reason; it changed nothing."""
 
     book: BookId
     order: str
-    """The number that was named."""
+    """The number in the statement."""
     outcome: SaidOutcome
     says: str
     by: str

@@ -12,27 +12,27 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="executed"):
-    """It was carried out."""
+    """The order was executed."""
 
     size: RawAmount
-    """By which the position changed, raw base, signed."""
+    """The signed change of the position, in raw base."""
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="cancelled"):
-    """The chain says that it was cancelled, and why."""
+    """The chain shows that the order was cancelled, and why."""
 
     reason: str
 
 
 class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="unknown"):
-    """The chain has the order no more and says nothing of what became of it. No age makes that a cancellation."""
+    """The chain no longer has the order and shows no end of it. However old it is, it does not count as cancelled."""
 
 
 SaidOutcome = Literal["executed", "cancelled"]
 
 
 class SaidEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="said"):
-    """The chain says nothing of what became of it, and an operator has."""
+    """The chain shows no end of the order, and an operator has stated it."""
 
     outcome: SaidOutcome
     by: str
@@ -43,16 +43,16 @@ OrderState = Requested | Executed | Cancelled | UnknownOrder | SaidEnded
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order by the venue's own number."""
+    """An order at a venue, with the venue's number and its state."""
 
     number: str
     change: int
-    """By which the position's size is to change, raw base, signed."""
+    """The signed change of the position that the order requests, in raw base."""
     state: OrderState
     size_before: RawAmount | msgspec.UnsetType = msgspec.UNSET
-    """Of the position when it was requested, raw base; left out where that was not seen."""
+    """The position's size when the order was requested, in raw base; left out where it was not observed."""
 
     @property
     def waits(self) -> bool:
-        """Return whether the chain may still say what becomes of it."""
+        """Return whether the chain may still show the order's end."""
         return isinstance(self.state, Requested | UnknownOrder)

@@ -75,51 +75,51 @@ RestReason = Literal["inside_band"]
 """Why a strategy leaves a book as it is."""
 
 StopReason = Literal[RestReason, "no_improvement"]
-"""Why a plan that has moved nothing is better not carried on."""
+"""Why a plan is stopped before it has moved anything."""
 
 LeaveReason = Literal["shard_forgot", "book_removed", "policy_replaced", "position_gone", "health_low"]
-"""What a plan rested on and has gone away; or it waited, and a plan for low health took its place."""
+"""Why a plan is abandoned: something it depends on is gone, or a plan for low health takes its place while it waits."""
 
 
 # ------------------------------------------------------------------ one transaction
 class StepOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Why nothing came of a transaction."""
+    """Why a transaction of a plan failed."""
 
 
 class SignerRefused(StepOutcome, frozen=True, kw_only=True, tag="refused"):
-    """The signer refused it; nothing was sent."""
+    """The signer refused the transaction; nothing was sent."""
 
     reason: RefusalReason
 
 
 class SignerDropped(StepOutcome, frozen=True, kw_only=True, tag="dropped"):
-    """Its nonce was used by something else, or an operator closed it."""
+    """Another transaction used the transaction's nonce, or an operator closed its intent."""
 
     cause: DropCause
     detail: str
 
 
 class Unanswered(StepOutcome, frozen=True, kw_only=True, tag="unanswered"):
-    """The signer said nothing of it within the age at which it refuses."""
+    """The signer reported nothing on the transaction until it was too old to be signed."""
 
 
 class Reverted(StepOutcome, frozen=True, kw_only=True, tag="reverted"):
-    """It was mined on this branch, and reverted."""
+    """The transaction was mined on this branch, and reverted."""
 
 
 class CancellationMined(StepOutcome, frozen=True, kw_only=True, tag="cancelled"):
-    """Its cancellation was mined on this branch."""
+    """The transaction's cancellation was mined on this branch."""
 
 
 class SignerLost(StepOutcome, frozen=True, kw_only=True, tag="lost"):
-    """The signer does not know it."""
+    """The signer does not know the transaction."""
 
 
 AnyStepOutcome = SignerRefused | SignerDropped | Unanswered | Reverted | CancellationMined | SignerLost
 
 
 def step_outcome_text(outcome: AnyStepOutcome) -> str:
-    """Explain why nothing came of a transaction, in a few words."""
+    """Describe in a few words why a transaction failed."""
     match outcome:
         case SignerRefused(reason=reason):
             return f"refused: {reason}"
@@ -133,22 +133,22 @@ def step_outcome_text(outcome: AnyStepOutcome) -> str:
 
 # ------------------------------------------------------------------ a plan
 class PlanOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """How a plan ended."""
+    """The base of all outcomes of a plan."""
 
 
 class Done(PlanOutcome, frozen=True, kw_only=True, tag="done"):
-    """All of it is mined, and nobody may take more than may stand."""
+    """All transactions of the plan are mined, and no allowance exceeds its bound."""
 
 
 class Stalled(PlanOutcome, frozen=True, kw_only=True, tag="stalled"):
-    """It could not go on for the policy's time; tokens may lie in the wallet."""
+    """The plan could not go on for `stall_after`; tokens may remain in the wallet."""
 
     phase: Phase
     reason: StallReason
 
 
 class Stopped(PlanOutcome, frozen=True, kw_only=True, tag="stopped"):
-    """It is better not carried on; nothing of it was moved."""
+    """The plan was stopped because it would not help any more; it had moved nothing."""
 
     phase: Phase
     reason: StopReason
@@ -156,16 +156,16 @@ class Stopped(PlanOutcome, frozen=True, kw_only=True, tag="stopped"):
 
 
 class Left(PlanOutcome, frozen=True, kw_only=True, tag="left"):
-    """What it rested on went away, or a plan for low health took its place; tokens may lie in the wallet."""
+    """The plan was abandoned: what it depends on is gone, or a plan for low health took its place. Tokens may remain in the wallet."""
 
     phase: Phase
     reason: LeaveReason
     item: str = ""
-    """Of `position_gone`: the key of the position or balance that is gone, or the name of the venue at which nothing is hedged."""
+    """For `position_gone`: the key of the missing position or balance, or the name of the venue at which nothing is hedged any more."""
 
 
 class NeverSent(PlanOutcome, frozen=True, kw_only=True, tag="never_sent"):
-    """Nothing of it was ever signed: the first transaction of which nothing came, and why."""
+    """No transaction of the plan was ever signed; it names the first one that failed, and why."""
 
     step: Step
     outcome: AnyStepOutcome

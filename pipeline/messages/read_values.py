@@ -6,14 +6,14 @@ from pipeline.units import Address, RawAmount, Seconds, Wei
 
 
 class NativeBalance(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="native_balance"):
-    """The answer of a fixed read at the block's hash: no log tells it."""
+    """An account's balance of the native coin after a block, which no log contains."""
 
     account: Address
     amount_wei: Wei
 
 
 class FeedRead(msgspec.Struct, frozen=True, kw_only=True, tag="feed"):
-    """What a price feed answers: no log of its proxy tells it."""
+    """The answer of a price feed after a block, which no log of the feed's proxy contains."""
 
     feed: Address
     round_id: int
@@ -23,18 +23,18 @@ class FeedRead(msgspec.Struct, frozen=True, kw_only=True, tag="feed"):
 
 
 class UptimeRead(msgspec.Struct, frozen=True, kw_only=True, tag="uptime"):
-    """What a sequencer's uptime feed answers: its logs are of a contract behind the proxy, which may be replaced."""
+    """The answer of a sequencer's uptime feed after a block. Its logs come from a contract behind the proxy, which may be replaced."""
 
     feed: Address
     round_id: int
     answer: int
     """0: the sequencer is up; 1: it is down."""
     started_at_s: Seconds
-    """Since when that is so."""
+    """The time since which the sequencer is up or down."""
 
 
 class AllowanceRead(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="allowance"):
-    """What a spender may still take of an owner's token: transfers lower it without a word."""
+    """A spender's allowance of an owner's token after a block; transfers lower it without a log."""
 
     owner: Address
     token: Address
@@ -43,7 +43,7 @@ class AllowanceRead(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="al
 
 
 class CallRead(msgspec.Struct, frozen=True, kw_only=True, tag="call"):
-    """What a contract answers to a fixed call in one word: a venue wants it of each block, for no log tells it."""
+    """The answer of a contract to a fixed call after a block, as one word. Venues read with it what no log contains."""
 
     to: Address
     data: str
@@ -52,4 +52,4 @@ class CallRead(msgspec.Struct, frozen=True, kw_only=True, tag="call"):
 
 
 AnyRead = NativeBalance | AllowanceRead | FeedRead | UptimeRead | CallRead
-"""What a block may contain of them."""
+"""Any read that a block may have."""

@@ -7,18 +7,18 @@ from pipeline.units import Address, Seconds
 
 
 class SequencerFeed(msgspec.Struct, frozen=True, kw_only=True):
-    """Which feed tells whether the sequencer that orders a chain's blocks is up."""
+    """The uptime feed of a chain's sequencer, and the grace period after an outage."""
 
     feed: Address
     grace_s: Seconds = Seconds(3_600)
-    """So long after the sequencer is back no price of the chain is acted at."""
+    """How long after an outage no book acts at a price of the chain."""
 
 
 class SequencerAnswer(Entry, frozen=True, kw_only=True):
-    """`sequencer/A`: what an uptime feed answered after the last block; there is none where the block does not tell."""
+    """`sequencer/A`: the answer of an uptime feed after the last block; absent where the block has no answer. Chain part."""
 
     round_id: int
     answer: int
     """0: the sequencer is up; 1: it is down."""
     started_at_s: Seconds
-    """Since when that is so."""
+    """The time since which the sequencer is up or down."""

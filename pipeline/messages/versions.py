@@ -17,20 +17,20 @@ import msgspec
 from pipeline.errors import MalformedRecordError
 
 Fields = dict[str, Any]
-"""A record as JSON has it: every integer a decimal string."""
+"""A record decoded from JSON; every integer is still a decimal string."""
 Upgrade = Callable[[Fields], Fields]
 
 VERSION_FIELD = "version"
-"""Of an entry."""
+"""The field of an entry that states its version."""
 TYPE_FIELD = "type"
-"""Of a message."""
+"""The field of a message that states its type and version."""
 
 _TYPE = re.compile(r"([A-Z][A-Za-z]{0,63})(?:\.([2-9]|[1-9]\d{1,3}))?")
 _UPGRADES: dict[tuple[str, int], Upgrade] = {}
 
 
 def upgrades(name: str, version: int) -> Callable[[Upgrade], Upgrade]:
-    """Register how a type's form of one version becomes that of the next."""
+    """Register a function that upgrades records of a type from one version to the next."""
 
     def register(upgrade: Upgrade) -> Upgrade:
         _UPGRADES[name, version] = upgrade
@@ -40,18 +40,18 @@ def upgrades(name: str, version: int) -> Callable[[Upgrade], Upgrade]:
 
 
 def has_upgrade(name: str, version: int) -> bool:
-    """Return whether a form can become that of the next version."""
+    """Return whether there is an upgrader from a type's version to the next."""
     return (name, version) in _UPGRADES
 
 
 def type_and_version(stated: object) -> tuple[str, int] | None:
-    """Take a message's type apart, `Paused.2`; None where no Evenkeel would name a type so."""
+    """Parse the type field of a message, such as `Paused.2`; None where no release writes such a type."""
     found = _TYPE.fullmatch(stated) if isinstance(stated, str) else None
     return None if found is None else (found[1], int(found[2] or 1))
 
 
 def version_of_type(kind: type[msgspec.Struct]) -> int:
-    """Return which version of a message or an entry is read and written here."""
+    """Return the version of a message or an entry type that this release writes."""
     config = kind.__struct_config__
     match config.tag_field:
         case "type":
@@ -63,7 +63,7 @@ def version_of_type(kind: type[msgspec.Struct]) -> int:
 
 
 def upgraded(name: str, fields: Fields, version: int, newest: int, *, where: str) -> Fields:
-    """Make the newest form of a type out of an older one. Raises: MalformedRecordError naming `where`."""
+    """Upgrade a record to the newest version of its type. Raises: MalformedRecordError naming `where`."""
     for each in range(version, newest):
         try:
             fields = _UPGRADES[name, each](fields)

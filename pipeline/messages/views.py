@@ -20,117 +20,117 @@ from pipeline.units import (
 
 
 class TradeSeen(Output, frozen=True, kw_only=True):
-    """A trade, as its venue tells it. On `swaps.v1`."""
+    """The base of all records on `swaps.v1`: a trade in the form of its venue."""
 
     @property
     def traded_at(self) -> PoolId:
-        """The pool that traded: the record's key."""
+        """The pool in which the trade took place, which is the record's key."""
         raise NotImplementedError
 
     @property
     def price(self) -> Price:
-        """The pool's price after it, of token0 in token1."""
+        """The pool's price of token0 in token1 after the trade."""
         raise NotImplementedError
 
 
 class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change of a pool."""
+    """The constant properties of a pool: tokens, decimals and fee."""
 
     tokens: tuple[Address, Address]
-    """Its token0 and its token1."""
+    """Token0 and token1."""
     decimals: tuple[int, int]
     fee_pips: Pips
-    """Of what a swap pays in."""
+    """The fee, as a share of what a swap pays in."""
 
 
 class PoolState(View, frozen=True, kw_only=True):
-    """A pool after a block that touched it, as its venue tells it."""
+    """The base of all views of a pool: its state after a block that changed it, in the form of its venue."""
 
     topic: ClassVar[str] = "pool-states"
 
     @property
     def shown_pool(self) -> PoolId:
-        """The pool."""
+        """The pool that the view shows."""
         raise NotImplementedError
 
     @property
     def terms(self) -> PoolTerms:
-        """What does not change of it."""
+        """The pool's constant properties."""
         raise NotImplementedError
 
 
 class Rewound(Output, frozen=True, kw_only=True, tag=True):
-    """A branch went away: what this partition said of blocks above `to` no longer holds.
+    """A reorg removed blocks: what this partition said about blocks above `to` no longer holds.
 
-    Stands on each of the shard's output partitions, before the present value of every view it changed.
+    Written to each of the shard's output partitions, before the current values of the views that it changed.
     """
 
     to: BlockRef
 
 
 class Holding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Where a book's amount of one token lies. Raw units."""
+    """A book's amounts of one token, by where they are held. Raw units."""
 
     token: Address
     wallet: RawAmount
     native: RawAmount
-    """Of the wrapped native token: what the accounts hold unwrapped."""
+    """The native coin of the accounts, in the holding of the wrapped native token; 0 for other tokens."""
     principal: RawAmount
     fees: RawAmount
     collateral: RawAmount | msgspec.UnsetType = msgspec.UNSET
-    """Supplied to lending markets, or what stands against a short; left out where there is none."""
+    """What is supplied to lending markets, or secures a short; left out where there is none."""
     debt: RawAmount | msgspec.UnsetType = msgspec.UNSET
-    """Owed to lending markets, or short, below 0; left out where there is none."""
+    """What is owed to lending markets, or short, as a negative amount; left out where there is none."""
 
 
 class TokenShare(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a book has of one token that has a price."""
+    """A book's value in one priced token."""
 
     token: Address
     value_quote: RawAmount
     share_bps: Bps
-    """Of the book's value; below 0 for a debt."""
+    """Its share of the book's value; negative for a debt."""
     target_share_bps: Bps | None
-    """None: any share will do."""
+    """None: the token has no target."""
 
 
 class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """How a book's hedge stands: what it is to keep, what it has, and what that costs. Amounts are raw, of base where nothing else is said."""
+    """The state of a book's hedge: its target, its position and its cost. Amounts are raw base unless noted."""
 
     ratio_bps: Bps
-    """What is owed, of the base that a ratio counts from. Rounds: down."""
+    """The hedged share: the debt in base as a share of the base exposure. Rounds: down."""
     wanted_ratio_bps: Bps
-    """By the policy's number or by its law; 0 where it ends."""
+    """The wanted ratio, by the policy's number or law; 0 where the hedge ends."""
     ends: bool
-    """Nothing is to be hedged, and what is left is taken back."""
+    """The hedge ends: the debt is repaid and the collateral withdrawn."""
     sigma_ppm: int | msgspec.UnsetType = msgspec.UNSET
-    """The volatility by which the ratio was chosen, in millionths per square root of a year; left out where it is a number."""
+    """The volatility from which the ratio follows, in millionths per square root of a year; left out where the policy states the ratio."""
     size: RawAmount
-    """Short: what is owed."""
+    """The size of the short: what is owed."""
     collateral_token: Address | msgspec.UnsetType = msgspec.UNSET
-    """What secures it; left out where that is the quote."""
+    """The token that secures the hedge; left out where it is the quote."""
     collateral: RawAmount
-    """Of that token."""
+    """The collateral, in raw units of that token."""
     health_bps: int | None
-    """In bps of 1; None where nothing is owed."""
+    """The health factor, in bps of 1; None where nothing is owed."""
     net_base: RawAmount
-    """All base less what is owed."""
+    """The net exposure: all base less what is owed."""
     target_base: RawAmount
-    """What the net exposure is to be."""
+    """The target of the net exposure."""
     act_at: RawAmount
-    """How far from the target it may be."""
+    """How far the net exposure may be from its target."""
     back_to: RawAmount
-    """How far from the target a step leaves it."""
+    """How far from its target a step leaves the net exposure."""
     pays_base: RawAmount
-    """What the debt grows by per year, at the present rate."""
+    """The interest on the debt per year, at the present rate."""
     earns: RawAmount
-    """What the collateral earns per year in its own token, at the rate of now."""
+    """The interest on the collateral per year, in raw units of its own token, at the present rate."""
     order: Order | msgspec.UnsetType = msgspec.UNSET
-    """The last one, where the venue takes orders; while it waits the hedge asks for nothing else."""
+    """The last order, at a venue that takes orders; the hedge requests nothing else while it waits."""
 
 
 class BookView(View, frozen=True, kw_only=True, tag="BookView.3"):
-    """A book's inventory after a block, valued at the reference pool's spot; rounded down."""
+    """A book's inventory after a block, valued at the reference pool's spot. Rounds: down."""
 
     topic: ClassVar[str] = "books"
 
@@ -140,13 +140,13 @@ class BookView(View, frozen=True, kw_only=True, tag="BookView.3"):
     quote_amount: RawAmount
     value_quote: RawAmount
     price: Price
-    """Of the pair: of its token0, the lower address of base and quote, in its token1."""
+    """The pair's price, of its token0 in its token1; token0 is the lower address of base and quote."""
     base_share_bps: Bps
     deviation_bps: Bps
     shares: tuple[TokenShare, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Of each priced token; left out where a book has base, quote and its equivalents only."""
+    """The share of each priced token; left out where a book has only base, quote and its equivalents."""
     hedge: HedgeShown | msgspec.UnsetType = msgspec.UNSET
-    """Left out where the book is not hedged, or its position is not known."""
+    """The state of its hedge; left out where the book is not hedged, or its position is not known."""
 
     @property
     def key(self) -> str:
@@ -158,12 +158,12 @@ upgrades("BookView", 1)(with_price)
 
 @upgrades("BookView", 2)
 def _book_view_3(fields: Fields) -> Fields:
-    """Leave it as it is: before, nobody could say what had become of an order, and how large the position was before it was not told."""
+    """Keep all fields: version 2 has no operators' statements on orders, and not the position's size before an order."""
     return fields
 
 
 class ViewRemoved(Output, frozen=True, kw_only=True, tag=True):
-    """There is no such thing any more: becomes a tombstone under its key."""
+    """A view's subject no longer exists; written as a tombstone under its key."""
 
     topic: str
     key: str
