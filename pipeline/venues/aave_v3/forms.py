@@ -14,45 +14,45 @@ aave_account: Kind[Address, Address] = keys.kind("aave-account", str, str)
 aave_reserve: Kind[Address, Address] = keys.kind("aave-reserve", str, str)
 aave_told: Kind[Address] = keys.kind("aave-told", str)
 aave_token: Kind[Address, Address] = keys.kind("aave-token", str, str)
-"""Names what a token's log is about before it is read; nothing is kept under it."""
+"""The key by which a log of an aToken or debt token is routed before it is decoded; no entry is stored under it."""
 
 
 # ------------------------------------------------------------------ state
 class ReserveTokens(msgspec.Struct, frozen=True, kw_only=True):
-    """A reserve of a market, and the tokens that stand for what is supplied and owed."""
+    """A reserve of a market, with its aToken and its debt token."""
 
     asset: Address
     reserve_id: int
-    """Its place in the words of flags and in the maps of e-modes."""
+    """The reserve's index in the accounts' flags and in the bitmaps of e-modes."""
     a_token: Address
     debt_token: Address
     price_source: Address | None = None
-    """Whom the oracle asks for the asset's price; None: nobody, the price is that of its fallback."""
+    """The source that the oracle asks for the asset's price; None: the oracle takes the price of its fallback."""
 
 
 class AaveMarket(Entry, frozen=True, kw_only=True):
-    """`aave-market/POOL`: what seldom changes of a deployment."""
+    """`aave-market/POOL`: the parts of a deployment that rarely change. Chain part."""
 
     revision: int
-    """Of the pool's bytecode: it tells which rules hold."""
+    """The revision of the pool's bytecode, which determines the rules of interest and health."""
     reserves: tuple[ReserveTokens, ...]
 
 
 class BorrowRates(msgspec.Struct, frozen=True, kw_only=True):
-    """How a reserve's borrow rate follows from the share of it that is lent: one line up to a kink, a steeper one behind. Rays; rates of a year."""
+    """The borrow rate of a reserve as a function of its utilisation: linear up to a kink, and steeper beyond. Rays; rates per year."""
 
     kink_ray: int
-    """The share at which the second line begins."""
+    """The utilisation at the kink."""
     unused_ray: int
-    """The rate while nothing is lent."""
+    """The rate at a utilisation of zero."""
     to_kink_ray: int
-    """What it rises by up to the kink."""
+    """By how much the rate rises from there to the kink."""
     behind_kink_ray: int
-    """What it rises by from there until all is lent."""
+    """By how much the rate rises from the kink to full utilisation."""
 
 
 class AaveReserve(Entry, frozen=True, kw_only=True):
-    """`aave-reserve/POOL/ASSET`: as its last action left it. Indices and rates are rays, rates of a year."""
+    """`aave-reserve/POOL/ASSET`: the state of a reserve after its last action. Indices and rates are rays; rates are per year. Chain part."""
 
     configuration: int
     liquidity_index_ray: int
@@ -61,11 +61,11 @@ class AaveReserve(Entry, frozen=True, kw_only=True):
     borrow_rate_ray: int
     updated_at_s: Seconds
     rates: BorrowRates | None = None
-    """None in reads of before."""
+    """None in older reads."""
 
 
 class AavePosition(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account has of a reserve and owes to it, before interest."""
+    """The scaled balances of an account at a reserve, without interest."""
 
     asset: Address
     scaled_collateral: int = 0
@@ -73,48 +73,48 @@ class AavePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AaveAccount(Entry, frozen=True, kw_only=True):
-    """`aave-account/POOL/OWNER`."""
+    """`aave-account/POOL/OWNER`: an account at a market, with its positions. Chain part."""
 
     flags: int
-    """The word that says of which reserves it borrows, and which are its collateral."""
+    """The bitmap of the reserves that it borrows from and that are its collateral."""
     positions: tuple[AavePosition, ...]
-    """By asset; one that has become empty is left out."""
+    """Its positions by asset; empty ones are left out."""
     emode: EmodeTerms | None = None
     emode_price_source: Address | None = None
-    """Whose price holds for the category's assets. 3.0 only."""
+    """The price source of the e-mode category's assets. 3.0 only."""
 
 
 class OraclePrice(msgspec.Struct, frozen=True, kw_only=True):
-    """What a market's oracle answers for an asset, in its base currency for one whole token."""
+    """The answer of a market's oracle for an asset: the price of one whole token in the market's base currency."""
 
     asset: Address
     price: int
     source_at_s: Seconds | None = None
-    """When the source of a hedged book's asset was last told its price; None where it does not say."""
+    """When the price source of a hedged book's asset was last updated; None where the source does not say."""
 
 
 class ReserveTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What all accounts together have at a reserve, before interest."""
+    """The totals of a reserve over all accounts; the scaled ones are without interest."""
 
     asset: Address
     scaled_supply: int
     scaled_debt: int
     free: RawAmount
-    """What may be borrowed or withdrawn."""
+    """The liquidity that can be borrowed or withdrawn."""
 
 
 class AaveTold(Entry, frozen=True, kw_only=True):
-    """`aave-told/POOL`: what each block tells, while an account of the shard has anything: its time, and the oracle's prices."""
+    """`aave-told/POOL`: the last block's time and oracle prices, while any account of the shard has a position. Chain part."""
 
     at_s: Seconds
     prices: tuple[OraclePrice, ...]
     totals: tuple[ReserveTotals, ...] = ()
-    """Of the assets of hedged books, where the block told all of a reserve."""
+    """The totals of hedged books' assets, where the block has all values of the reserve."""
 
 
 # ------------------------------------------------------------------ reads
 class AaveMarketObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """A deployment as a whole."""
+    """A read of a deployment's reserves and revision."""
 
     pool: Address
     market: AaveMarket
@@ -125,7 +125,7 @@ class AaveMarketObserved(Observed, frozen=True, kw_only=True, tag=True):
 
 
 class AaveReserveObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """A reserve."""
+    """A read of a reserve's state."""
 
     pool: Address
     asset: Address
@@ -137,7 +137,7 @@ class AaveReserveObserved(Observed, frozen=True, kw_only=True, tag=True):
 
 
 class DisplayedBalance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tokens of a reserve say that an account has and owes, with interest."""
+    """The balances of an account's aToken and debt token at a reserve, with interest."""
 
     asset: Address
     collateral: RawAmount
@@ -145,16 +145,16 @@ class DisplayedBalance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AaveAccountObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """An account, and what the pool and the tokens make of it at this block."""
+    """A read of an account, with its values by the pool and its balances by the tokens at this block."""
 
     pool: Address
     owner: Address
     account: AaveAccount
     data: AccountData
     balances: tuple[DisplayedBalance, ...]
-    """Of its positions, by asset."""
+    """The balances of its positions, by asset."""
     used: tuple[Address, ...]
-    """Assets of the reserves of which it has a flag or a balance: a flag may outlive its balance."""
+    """The assets of reserves for which it has a flag or a balance; a flag may remain after the balance is gone."""
 
     @property
     def item(self) -> str:

@@ -35,7 +35,7 @@ class ReserveHolding(NamedTuple):
 
 
 class AccountData(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as a whole, in the words and order of `getUserAccountData`.
+    """The values of an account at a market, in the order of `getUserAccountData`.
 
     Units: amounts in units of the oracle's base currency, the health factor in wads.
     """
@@ -43,7 +43,7 @@ class AccountData(msgspec.Struct, frozen=True, kw_only=True):
     collateral_base: int
     debt_base: int
     available_base: int
-    """What may still be borrowed."""
+    """What the account can still borrow."""
     threshold_bps: Bps
     """Mean of the collaterals, weighted by value. Rounds: down."""
     ltv_bps: Bps
@@ -52,7 +52,7 @@ class AccountData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmodeTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a category of e-mode an account's values follow from."""
+    """The parameters of an e-mode category that determine an account's values."""
 
     category: int
     ltv_bps: Bps

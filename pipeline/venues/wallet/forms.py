@@ -8,7 +8,7 @@ from pipeline.units import Address, RawAmount
 
 
 class Balance(Entry, frozen=True, kw_only=True):
-    """`balance/account/token`."""
+    """`balance/account/token`: an account's balance of a token. Chain part."""
 
     amount: RawAmount
 
@@ -25,7 +25,7 @@ class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
         return keys.balance(self.account, self.token)
 
     def explain(self, differences: list[str]) -> str:
-        """Describe what lets a balance change without a log."""
+        """Describe a difference in a balance, with the tokens for which a balance changes without a transfer."""
         return f"a balance has changed without a transfer ({differences[0]}): a rebasing token, or one with a hidden fee"
 
 

@@ -15,14 +15,14 @@ class TickObserved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """A pool's whole state."""
+    """A read of a pool's whole state."""
 
     pool: Address
     state: Pool
     ticks: tuple[TickObserved, ...]
     """Every initialised tick, ascending."""
     observations: tuple[OracleSlot, ...]
-    """Every slot below cardinality_next, by index."""
+    """Every slot below `cardinality_next`, by index."""
 
     @property
     def item(self) -> str:
@@ -34,7 +34,7 @@ class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
 
 
 class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """Every NFT of the position manager that an owner has."""
+    """A read of all NFTs of an owner at a position manager."""
 
     owner: Address
     manager: Address
@@ -46,7 +46,7 @@ class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
 
 
 class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """An NFT, and the pool position that it uses."""
+    """A read of an NFT and of the pool position that it uses."""
 
     manager: Address
     token_id: TokenId

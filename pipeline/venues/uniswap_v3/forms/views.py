@@ -43,7 +43,7 @@ class SwapSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
 
 
 class PoolView(PoolState, frozen=True, kw_only=True, tag=True):
-    """A pool after a block that touched it."""
+    """A pool's state after a block that changed it."""
 
     pool: Address
     state: Pool
@@ -62,7 +62,7 @@ class PoolView(PoolState, frozen=True, kw_only=True, tag=True):
 
 
 class PositionView(View, frozen=True, kw_only=True, tag=True):
-    """An NFT of a book: what burning it would pay, and what it has earned on top."""
+    """An NFT of a book, with its principal and its uncollected fees."""
 
     topic: ClassVar[str] = "positions"
 
@@ -75,7 +75,7 @@ class PositionView(View, frozen=True, kw_only=True, tag=True):
     liquidity: Liquidity
     in_range: bool
     principal0: RawAmount
-    """Liquidity at the pool's price, and what decreases left uncollected."""
+    """The token0 of its liquidity at the pool's price, and of decreases that were not collected."""
     principal1: RawAmount
     fees0: RawAmount
     fees1: RawAmount
