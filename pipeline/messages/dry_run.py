@@ -99,7 +99,7 @@ def dry_run_2(fields: Fields) -> Fields:
 
 
 def dry_run_3(fields: Fields) -> Fields:
-    """Replace square roots of prices by prices, and the minted NFTs of Uniswap V3 by positions with their venue."""
+    """Replace square roots of prices by prices, and each minted NFT of Uniswap V3 by a position with its venue."""
     rest = {name: value for name, value in fields.items() if name != "minted"}
     for when in ("before", "after"):
         if rest.get(when) is not None:
