@@ -27,6 +27,8 @@ class Unwinding(msgspec.Struct, frozen=True, kw_only=True):
     """Quote that it takes."""
     left: RawAmount = RawAmount(0)
     """What is still owed after one plan: the wallet does not suffice for all at once."""
+    withdrawn_first: RawAmount = RawAmount(0)
+    """Collateral that the plan withdraws to buy with, before anything is repaid; what is left of it a later plan takes back."""
     cut_short: str = ""
     """Why prices allow no more in one plan; empty: they do."""
     transactions: int = 0
@@ -52,6 +54,7 @@ def unwinding_now(context: BookContext) -> Unwinding:
     goal, seen = looked
     assert isinstance(seen, ForeseenHedge), "a hedge's plan foresees so"
     first = context.actions.phases_of(goal)[0].name
+    sells_first = first == "withdraw"
     market = context.actions.read_market(
         shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=first
     )
@@ -71,6 +74,7 @@ def unwinding_now(context: BookContext) -> Unwinding:
     return Unwinding(
         held=held,
         left=RawAmount(max(held.size - bought - in_wallet(shard, policy, "close").base, 0)),
+        withdrawn_first=RawAmount(max(-seen.change.collateral, 0) if sells_first else 0),
         bought=bought,
         paid=RawAmount(0 if seen.trade is None else seen.trade.quote),
         cut_short=seen.cut_short,

@@ -28,6 +28,7 @@ HedgeMove = Literal[
     "up",
     "down",
     "close",
+    "close_from_collateral",
     "take_back",
     "secure",
     "deleverage_free",
@@ -35,8 +36,8 @@ HedgeMove = Literal[
     "secure_by_purchase",
     "deleverage",
 ]
-"""A larger position; a smaller one; none, with all that is there taken back. Back to where a step began whose trade
-does not come about. At once, where health is low: with more behind it out of the
+"""A larger position; a smaller one; none, with all that is there taken back; on the way to none, a smaller one out of collateral, where the
+wallet does not pay for it. Back to where a step began whose trade does not come about. At once, where health is low: with more behind it out of the
 wallet; a smaller one out of collateral that health does not rest on; with more behind it out of the book's ranges; a smaller one out of
 what the wallet's quote buys, where the collateral is another token; a smaller one out of the collateral that health rests on."""
 AT_ONCE: frozenset[HedgeMove] = frozenset(

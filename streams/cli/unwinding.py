@@ -164,7 +164,12 @@ def _notes(now: BookNow, ending: Policy, found: Unwinding) -> list[str]:
     notes += other_collateral(now)
     if found.refusal is not None:
         notes.append(
-            f"it cannot begin at this block: {found.refusal.reason}: {found.refusal.detail}; it is tried at each block"
+            f"it cannot begin at this block: {found.refusal.reason}: {found.refusal.detail}; it is tried again, `hedge.pace` apart"
+        )
+    if found.withdrawn_first:
+        first = named_in(ending).amount(ending.collateral_token, found.withdrawn_first)
+        notes.append(
+            f"its wallet does not pay for that: {first} of the collateral are withdrawn first, the rest once nothing is owed"
         )
     if found.left:
         left = named_in(ending).amount(ending.base, found.left)

@@ -110,7 +110,7 @@ def test_without_quote_in_the_wallet_an_end_waits_for_it_and_says_so() -> None:
     desk.set_policy(unwound(STABLE.book()))
     rest(desk)
     assert desk.chain.debt[BASE] > 0
-    assert any("quote buys no base" in each.detail for each in desk.said(StepRefused))
+    assert any("the wallet lacks" in each.detail for each in desk.said(StepRefused))
     bring(desk, QUOTE, 10 * UNIT)
     rest(desk, 40)
     assert desk.chain.debt[BASE] == desk.chain.collateral[OTHER] == 0

@@ -23,6 +23,7 @@ from pipeline.units import Address, Seconds, Wei
 from pipeline.venues.acting import MissesNoFees, VenueActions, VenueFreeing, VenueTrades
 from pipeline.venues.hedging.aim import aim_of
 from pipeline.venues.hedging.behind import BEHIND, is_harmless_alone, size_behind
+from pipeline.venues.hedging.closing import move_to_close
 from pipeline.venues.hedging.compensation import compensates_after_s, is_left_open, took_back
 from pipeline.venues.hedging.emergency import move_at_once
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
@@ -138,7 +139,9 @@ class HedgeActions(MissesNoFees):
         target = self.target(shard, policy, stock)
         if target is None:
             raise HedgeError("the net exposure is within its band")
-        return hedge_goal(policy, HedgeTerms(move=target.move, net_base=target.net))
+        closes = target.move == "close"
+        move = move_to_close(self._places, shard, policy, stock) if closes else target.move
+        return hedge_goal(policy, HedgeTerms(move=move, net_base=target.net))
 
     def foresee(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock

@@ -55,7 +55,7 @@ def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) ->
     )
 
 
-_SELL_COLLATERAL: frozenset[HedgeMove] = frozenset({"deleverage_free", "deleverage"})
+_SELL_COLLATERAL: frozenset[HedgeMove] = frozenset({"deleverage_free", "deleverage", "close_from_collateral"})
 
 
 def names_of(venue: HedgeVenue, policy: Policy, move: HedgeMove) -> frozenset[Phase]:

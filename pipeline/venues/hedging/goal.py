@@ -18,7 +18,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.wallet.forms import Balance
 
-URGENT_MOVES: frozenset[HedgeMove] = AT_ONCE | {"close"}
+URGENT_MOVES: frozenset[HedgeMove] = AT_ONCE | {"close", "close_from_collateral"}
 """Moves that no limit on costs holds back, and that may use the reserve of base: what is owed goes before it."""
 _SPARE_PERCENT = 110
 """Collateral is withdrawn once this much of what is needed stays: every withdrawal costs gas, and the price goes on."""
@@ -136,6 +136,15 @@ class Secured:
         whole = self._done.with_more(change)
         health = self._venue.health_after(self._shard, self._policy, whole, base_up_bps=self._hedge.gap_bps)
         return health is None or health >= self._hedge.floor_bps
+
+    @property
+    def repays(self) -> bool:
+        """Return whether what is taken as done makes the position smaller."""
+        return self._done.size < 0
+
+    def health_bps(self) -> int | None:
+        """Return the health factor after what is taken as done, at the price of now; None where nothing is owed."""
+        return self._venue.health_after(self._shard, self._policy, self._done)
 
     def most_supplied(self, most: int) -> int:
         """Return how much of an amount of collateral the venue takes."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeMove
 from pipeline.messages.goals import Phase
-from pipeline.venues.hedging import orders
+from pipeline.venues.hedging import closing, orders
 from pipeline.venues.hedging.goal import HedgeTerms
 from pipeline.venues.hedging.sizes import Sized, Sizing
 
@@ -33,10 +33,15 @@ _USUAL: Mapping[Phase, _Size] = {
 }
 _OF_MOVES: Mapping[HedgeMove, Mapping[Phase, _Size]] = {
     "close": {
-        "buy": Sizing.bought_to_close,
-        "repay": Sizing.repaid_to_close,
-        "withdraw": Sizing.withdrawn_to_close,
+        "buy": closing.bought_to_close,
+        "repay": closing.repaid_to_close,
+        "withdraw": closing.withdrawn_to_close,
         "decrease": orders.decreased_to_close,
+    },
+    "close_from_collateral": {
+        "withdraw": closing.withdrawn_to_buy_back,
+        "buy": closing.bought_to_close,
+        "repay": closing.repaid_to_close,
     },
     "secure": {
         "repay": Sizing.repaid_to_secure,

@@ -62,7 +62,7 @@ class Sizing:
     ) -> None:
         """Take what sizes follow from. Raises: PipelineError where the position is not known."""
         self._venue, self._trades, self._freeing = at
-        self._shard, self._policy, self._market = shard, policy, market
+        self._shard, self.policy, self._market = shard, policy, market
         self.net, self.step = net, at.venue.step
         self.held: HedgePosition = at.venue.position(shard, policy)
         self.wallet: InWallet = in_wallet(shard, policy, move)
@@ -88,7 +88,7 @@ class Sizing:
             collateral=RawAmount(self.held.collateral + change.collateral),
             health_bps=None,
         )
-        then.secured = Secured(self._venue, self._shard, self._policy, change)
+        then.secured = Secured(self._venue, self._shard, self.policy, change)
         return then
 
     # -------------------------------------------------------------- up
@@ -106,11 +106,11 @@ class Sizing:
         less = self.net - terms.net_base
         if less <= 0:
             return None
-        return self._trades.trade_for(self._shard, self._policy, self._market, less)
+        return self._trades.trade_for(self._shard, self.policy, self._market, less)
 
     def trade(self, base: int) -> Trade:
         """Simulate a trade that sells an amount of base, or buys it."""
-        return self._trades.trade(self._shard, self._policy, self._market, base)
+        return self._trades.trade(self._shard, self.policy, self._market, base)
 
     def _borrowed(self, terms: HedgeTerms) -> RawAmount:
         sale = self.sale(terms)
@@ -131,9 +131,9 @@ class Sizing:
         more = terms.net_base - self.net
         if more <= 0:
             return NOTHING
-        trade = self._trades.trade_for(self._shard, self._policy, self._market, -more)
+        trade = self._trades.trade_for(self._shard, self.policy, self._market, -more)
         needed = max(self.held.size - self.wallet.base, 0)
-        return self._affordable(min(trade.base, needed))
+        return self.affordable(min(trade.base, needed))
 
     def repaid(self, terms: HedgeTerms) -> Sized:
         """Repay with what the wallet has."""
@@ -141,59 +141,45 @@ class Sizing:
         return Sized(amount=RawAmount(min(self.held.size, self.wallet.base)))
 
     def withdrawn(self, terms: HedgeTerms) -> Sized:
-        """Take back the collateral that is not needed, as far as the venue pays it out; where it pays nothing, the guards say why."""
+        """Take back the collateral that is not needed, as far as the venue pays it out."""
         del terms
-        free = self.secured.free_of(self.held)
-        return Sized(amount=RawAmount(self.secured.most_withdrawn(free) or free))
+        return self.paid_out(self.secured.free_of(self.held))
 
-    # -------------------------------------------------------------- to the end
-    def bought_to_close(self, terms: HedgeTerms) -> Sized:
-        """Buy all that is owed, with what may still come to it."""
-        del terms
-        until_bought = self._venue.with_interest(self.held.size)
-        until_repaid = self._venue.with_interest(until_bought)
-        return self._affordable(max(until_repaid - self.wallet.base, 0))
+    def paid_out(self, wanted: int) -> Sized:
+        """Take out an amount of collateral as far as the venue pays it out.
 
-    def _affordable(self, base: int) -> Sized:
+        Where it pays nothing, all of it, and the guards say why; behind a repayment nothing, for that does not wait for it.
+        """
+        most = self.secured.most_withdrawn(wanted)
+        return Sized(amount=RawAmount(most or (0 if self.secured.repays else wanted)))
+
+    # -------------------------------------------------------------- what the wallet pays for
+    def affordable(self, base: int) -> Sized:
         """Buy an amount of base, or as much as the wallet's quote pays for. Raises: HedgeError where it pays for nothing."""
         if not base:
             return NOTHING
         trade = self.trade(-base)
-        if self._costs(trade) <= self.wallet.quote:
+        if self.costs(trade) <= self.wallet.quote:
             return Sized(amount=trade.base, trade=trade)
         return self._bought_with(self.wallet.quote)
 
     def _bought_with(self, quote: int) -> Sized:
-        needed = self._venue.with_interest(self.held.size) - self.wallet.base
+        needed = self.with_interest(self.held.size) - self.wallet.base
         if needed <= 0:
             return NOTHING
-        dear = first_where(lambda base: self._costs(self.trade(-base)) > quote, 1, needed, needed)
+        dear = first_where(lambda base: self.costs(self.trade(-base)) > quote, 1, needed, needed)
         if dear <= 1:
             raise HedgeError(f"the wallet's {quote} quote buys no base")
         trade = self.trade(-(dear - 1))
         return Sized(amount=trade.base, trade=trade)
 
-    def _costs(self, trade: Trade) -> RawAmount:
+    def costs(self, trade: Trade) -> RawAmount:
         """Return what a purchase may come to by the time that it is mined: the wallet must have that, or it reverts."""
-        return most_of_quote(trade.quote, self._policy.limits.swap_tolerance_bps)
+        return most_of_quote(trade.quote, self.policy.limits.swap_tolerance_bps)
 
-    def repaid_to_close(self, terms: HedgeTerms) -> Sized:
-        """Repay whatever is owed when it is mined, where the wallet has enough for it.
-
-        Half of what may come to the debt suffices: what was bought for it was counted on an earlier block.
-        """
-        del terms
-        most = self._venue.with_interest(self.held.size)
-        if self.held.size and 2 * self.wallet.base >= self.held.size + most:
-            return Sized(amount=RawAmount(min(most, self.wallet.base)), everything=True)
-        return Sized(amount=RawAmount(min(self.held.size, self.wallet.base)))
-
-    def withdrawn_to_close(self, terms: HedgeTerms) -> Sized:
-        """Take back all collateral once nothing is owed."""
-        if self.held.size:
-            return self.withdrawn(terms)
-        paid_out = self.secured.most_withdrawn(self.held.collateral) or self.held.collateral
-        return Sized(amount=RawAmount(paid_out), everything=paid_out == self.held.collateral)
+    def with_interest(self, size: RawAmount) -> RawAmount:
+        """Return the most that a debt may have become when a transaction that repays it is mined."""
+        return self._venue.with_interest(size)
 
     # -------------------------------------------------------------- at once
     def repaid_to_secure(self, terms: HedgeTerms) -> Sized:
@@ -211,7 +197,7 @@ class Sizing:
         """Buy with the wallet's quote what its base lacks to repay until health is at the floor, as far as the quote goes."""
         del terms
         owed = self.secured.too_much_owed(self.held, 0, self.held.size)
-        return self._affordable(max(owed - self.wallet.base, 0))
+        return self.affordable(max(owed - self.wallet.base, 0))
 
     def is_secured_by(self, done: Mapping[Phase, Sized], terms: HedgeTerms) -> bool:
         """Return whether health is at the floor once the wallet is used too: its base, its collateral, and what its quote buys where that is none.
@@ -222,7 +208,7 @@ class Sizing:
         most = then.secured.most_supplied(then.wallet.collateral)
         if then.secured.is_healthy(HedgeChange(collateral=most)):
             return True
-        if self._policy.collateral_token == self._policy.quote:
+        if self.policy.collateral_token == self.policy.quote:
             return False
         supplied = {**done, "supply": Sized(amount=RawAmount(most)), "buy": then.bought_at_reference()}
         then = self.after({**supplied, "repay": self.after(supplied).repaid_to_secure(terms)})
@@ -242,7 +228,7 @@ class Sizing:
         freeing = self._freeing
 
         def freed(hundredths: int) -> Sized:
-            found = freeing.freed(self._shard, self._policy, hundredths)
+            found = freeing.freed(self._shard, self.policy, hundredths)
             return Sized(amount=RawAmount(hundredths), freed=found)
 
         def suffices(hundredths: int) -> bool:
@@ -259,20 +245,21 @@ class Sizing:
     def withdrawn_to_repay(self, terms: HedgeTerms) -> Sized:
         """Take out collateral to repay with, as much as leaves half of the way from health 1 to where the hedge acts."""
         del terms
-        spare_bps = need_hedge(self._policy).act_bps - WHOLE_BPS
-        return self._withdrawn_down_to(WHOLE_BPS + spare_bps * _LEAST_WITHDRAWAL_PERCENT // 100)
+        spare_bps = need_hedge(self.policy).act_bps - WHOLE_BPS
+        return self.withdrawn_down_to(WHOLE_BPS + spare_bps * _LEAST_WITHDRAWAL_PERCENT // 100)
 
     def withdrawn_free(self, terms: HedgeTerms) -> Sized:
         """Take out collateral to repay with that health does not rest on: where it does not count, or nothing is owed."""
         del terms
         health_bps = self.held.health_bps
-        return self._withdrawn_down_to(WHOLE_BPS if health_bps is None else health_bps)
+        return self.withdrawn_down_to(WHOLE_BPS if health_bps is None else health_bps)
 
-    def _withdrawn_down_to(self, least_bps: int) -> Sized:
+    def withdrawn_down_to(self, least_bps: int) -> Sized:
+        """Take out the most collateral that the venue pays out and that leaves this health factor."""
         most = self.secured.most_withdrawn(self.held.collateral) or self.held.collateral
 
         def goes_too_far(less: int) -> bool:
-            health = self._venue.health_after(self._shard, self._policy, HedgeChange(collateral=-less))
+            health = self._venue.health_after(self._shard, self.policy, HedgeChange(collateral=-less))
             return health is not None and health < least_bps
 
         return (

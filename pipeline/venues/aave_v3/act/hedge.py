@@ -24,6 +24,7 @@ _PHASES: Mapping[HedgeMove, tuple[Phase, ...]] = {
     "up": ("supply", "borrow", "sell"),
     "down": ("buy", "repay", "withdraw"),
     "close": ("buy", "repay", "withdraw"),
+    "close_from_collateral": ("withdraw", "buy", "repay"),
     "take_back": ("repay", "supply"),
     "secure": ("repay", "supply"),
     "deleverage_free": ("withdraw", "buy", "repay"),
