@@ -32,7 +32,7 @@ class PlainShape(msgspec.Struct, frozen=True):
     characters: int
     """Of the data."""
     beyond: int
-    """The bits of the data's words that are 0 where each is within its type."""
+    """The bits of the data's words that are 0 where each is within its type; 0 where `read` checks every word."""
     read: Callable[[RawLog, bytes], Fact | None]
     """Takes the log and its data's words; None or ValueError where a topic or a signed number is not within its type."""
 
@@ -40,9 +40,9 @@ class PlainShape(msgspec.Struct, frozen=True):
 def plain_shape(
     topics: int, data: tuple[int, ...], read: Callable[[RawLog, bytes], Fact | None]
 ) -> PlainShape:
-    """Describe an event by its topics and the bits of its data's words: 160 for an address, 256 for a signed number.
+    """Describe an event by its topics and the bits of its data's words: 160 for an address, 256 for one that `read` checks.
 
-    Topics and signed numbers are checked by `read`.
+    Topics and signed numbers are always checked by `read`.
     """
     beyond = 0
     for bits in data:
@@ -54,17 +54,22 @@ def read_plainly(log: RawLog, shapes: Mapping[str, PlainShape]) -> Fact | None:
     """Decode a log whose every word is within its type; None for any other, and for events that are not among these."""
     topics, data = log.topics, log.data
     shape = shapes.get(topics[0]) if topics else None
-    if shape is None or len(topics) != shape.topics or len(data) != shape.characters or data[:2] != "0x":
+    if shape is None or len(topics) != shape.topics or len(data) != shape.characters:
+        return None
+    digits = data.removeprefix("0x")
+    if len(digits) == len(data):
         return None
     try:
-        raw = unhexlify(data[2:])  # takes no blanks
-        return None if number(raw, "big") & shape.beyond else shape.read(log, raw)
+        raw = unhexlify(digits)  # takes no blanks
+        if shape.beyond and number(raw, "big") & shape.beyond:
+            return None
+        return shape.read(log, raw)
     except ValueError:
         return None
 
 
-def decode_log(log: RawLog, plain: Mapping[str, PlainShape], checked: Mapping[str, Shape]) -> Fact | None:
-    """Read a log in one pass, or with every check told; None where its topic is not among the events.
+def decode_log(log: RawLog, plain: Mapping[str, PlainShape], checked: Mapping[str, Shape]) -> Any:
+    """Read a log in one pass, or with every check told, into a fact of its event; None where its topic is not among the events.
 
     Raises: MalformedLogError.
     """

@@ -4,7 +4,8 @@ A node that contradicts itself is not believed: what fails here is asked again, 
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
+from typing import Any, Final
 
 import msgspec
 from eth_utils.crypto import keccak
@@ -12,8 +13,11 @@ from eth_utils.crypto import keccak
 from pipeline.errors import BrokenAnswerError
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, Seconds, Wei
-from streams.node.port import Body, Header
+from streams.node.port import Body, BodyScope, Header
 from streams.node.proof.header_hash import HeaderFields
+
+_lower: Final[Callable[[str], Any]] = str.lower
+"""Writes digits as ours are written, whatever they stand for."""
 
 
 # ------------------------------------------------------------------ as they come over the wire
@@ -104,20 +108,27 @@ def header_of(answer: BlockAnswer, *, is_bloom_proven: bool = False) -> Header:
     )
 
 
-def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
-    """Read a block's receipts and check their places against its header. Raises: NodeError naming block and field.
+def body_of(header: Header, answers: Sequence[ReceiptAnswer], scope: BodyScope | None = None) -> Body:
+    """Read a block's receipts and logs, and check their places against its header. Raises: NodeError naming block and field.
 
-    Whether they are all of the block is for `Proofs.check_receipts` to tell.
+    All are checked; only those within the scope are kept. Whether they are all of the block is for `Proofs.check_receipts` to tell.
     """
     block = header.block
     if len(answers) != len(header.transactions):
         raise _contradiction(block, f"{len(answers)} receipts of {len(header.transactions)} transactions")
+    emitters, senders = (None, None) if scope is None else (scope.emitters, scope.senders)
     receipts: list[Receipt] = []
     logs: list[RawLog] = []
+    logs_before = 0
     for index, answer in enumerate(answers):
-        receipts.append(_receipt_of(header, index, answer))
-        logs += _logs_of(block, receipts[-1], answer, first=len(logs))
-    return Body(logs=tuple(logs), receipts=tuple(receipts))
+        _check_receipt(header, index, answer)
+        receipt = _receipt_of(header, index, answer)
+        if senders is None or receipt.sender in senders:
+            receipts.append(receipt)
+        if answer.logs:
+            logs += _logs_of(header, index, answer, emitters, first=logs_before)
+            logs_before += len(answer.logs)
+    return Body(logs=tuple(logs), receipts=tuple(receipts), scope=scope)
 
 
 def check_blooms(header: Header, answers: Sequence[ReceiptAnswer]) -> None:
@@ -156,39 +167,50 @@ def bloom_bits(word: str) -> int:
     return functools.reduce(lambda bits, bit: bits | 1 << bit, low_bits, 0)
 
 
-def _receipt_of(header: Header, index: int, answer: ReceiptAnswer) -> Receipt:
+def _check_receipt(header: Header, index: int, answer: ReceiptAnswer) -> None:
     _check_block(header.block, answer)
-    if quantity(answer.transaction_index) != index:
+    if answer.transaction_index != hex(index) and quantity(answer.transaction_index) != index:
         raise _contradiction(header.block, f"receipt {index} is of transaction {answer.transaction_index}")
-    if _hash(answer.transaction_hash) != header.transactions[index]:
+    expected = header.transactions[index]
+    if answer.transaction_hash != expected and _hash(answer.transaction_hash) != expected:
         raise _contradiction(header.block, f"receipt {index} is of another transaction")
+
+
+def _receipt_of(header: Header, index: int, answer: ReceiptAnswer) -> Receipt:
     return Receipt(
-        transaction_hash=_hash(answer.transaction_hash),
+        transaction_hash=header.transactions[index],
         transaction_index=index,
-        sender=Address(answer.sender.lower()),
-        to=None if answer.to is None else Address(answer.to.lower()),
+        sender=_lower(answer.sender),
+        to=None if answer.to is None else _lower(answer.to),
         succeeded=answer.status is None or quantity(answer.status) == 1,
         gas_used=quantity(answer.gas_used),
         effective_gas_price_wei=Wei(quantity(answer.effective_gas_price or "0x0")),
     )
 
 
-def _logs_of(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, *, first: int) -> list[RawLog]:
-    """Read a receipt's logs, whose indices count through the block, so that a missing one leaves a gap."""
-    logs = []
+def _logs_of(
+    header: Header, index: int, answer: ReceiptAnswer, emitters: Container[Address] | None, *, first: int
+) -> list[RawLog]:
+    """Check a receipt's logs, whose indices count through the block, so that a missing one leaves a gap; read those of the emitters."""
+    transaction_hash, logs = header.transactions[index], []
     for place, log in enumerate(answer.logs, first):
         if not _is_of(answer, log):  # letter for letter; else by what it means
-            _check_log(block, receipt, log)
+            _check_log(header, index, log)
         if log.log_index != hex(place) and quantity(log.log_index) != place:
-            raise _contradiction(block, f"log {quantity(log.log_index)} stands where log {place} must")
+            raise _contradiction(
+                header.block, f"log {quantity(log.log_index)} stands where log {place} must"
+            )
+        address = _lower(log.address)
+        if emitters is not None and address not in emitters:
+            continue
         logs.append(
             RawLog(
-                address=Address(log.address.lower()),
-                topics=tuple([topic.lower() for topic in log.topics]),
-                data=log.data.lower(),
+                address=address,
+                topics=tuple([_lower(topic) for topic in log.topics]),
+                data=_lower(log.data),
                 log_index=LogIndex(place),
-                transaction_hash=receipt.transaction_hash,
-                transaction_index=receipt.transaction_index,
+                transaction_hash=transaction_hash,
+                transaction_index=index,
             )
         )
     return logs
@@ -204,12 +226,12 @@ def _is_of(receipt: ReceiptAnswer, log: LogAnswer) -> bool:
     )
 
 
-def _check_log(block: BlockRef, receipt: Receipt, log: LogAnswer) -> None:
-    _check_block(block, log)
+def _check_log(header: Header, index: int, log: LogAnswer) -> None:
+    _check_block(header.block, log)
     named = _hash(log.transaction_hash), quantity(log.transaction_index)
-    if named != (receipt.transaction_hash, receipt.transaction_index):
+    if named != (header.transactions[index], index):
         raise _contradiction(
-            block, f"log {quantity(log.log_index)} is of another transaction than its receipt"
+            header.block, f"log {quantity(log.log_index)} is of another transaction than its receipt"
         )
 
 

@@ -23,11 +23,26 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     and all of the block's logs are in it."""
 
 
+class BodyScope(msgspec.Struct, frozen=True, kw_only=True):
+    """The logs and receipts of a block that somebody follows: few of its hundreds."""
+
+    emitters: frozenset[Address]
+    """Contracts whose logs are kept."""
+    senders: frozenset[Address]
+    """Accounts whose transactions' receipts are kept."""
+
+    def covers(self, other: "BodyScope") -> bool:
+        """Return whether everything in another scope is in this one."""
+        return self.emitters >= other.emitters and self.senders >= other.senders
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """A block's receipts and logs, checked against its header."""
 
     logs: tuple[RawLog, ...]
     receipts: tuple[Receipt, ...]
+    scope: BodyScope | None = None
+    """Those of these are all that there are; None: every one of the block."""
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,5 @@
 """Decode the position manager's logs into facts."""
 
-from typing import cast
-
 from pipeline.messages.base import RawLog
 from pipeline.units import Liquidity, RawAmount, TokenId
 from pipeline.venues.log_words import Shape, address, uint
@@ -32,12 +30,14 @@ def decode_manager_log(log: RawLog) -> ManagerFact | None:
 
     Raises: MalformedLogError.
     """
-    return cast("ManagerFact | None", decode_log(log, MANAGER_SHAPES, _SHAPES))
+    fact: ManagerFact | None = decode_log(log, MANAGER_SHAPES, _SHAPES)
+    return fact
 
 
 def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
     """Decode a transfer of an NFT contract; None for another event. Raises: MalformedLogError."""
-    return cast("NftTransferred | None", decode_log(log, _PLAIN_TRANSFERS, _TRANSFERS))
+    fact: NftTransferred | None = decode_log(log, _PLAIN_TRANSFERS, _TRANSFERS)
+    return fact
 
 
 def token_id_of(log: RawLog) -> TokenId | None:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, TypeVar
 
+from pipeline.math.fixed_point import MAX_UINT128, MAX_UINT160
 from pipeline.messages.base import RawLog
 from pipeline.units import Address, Tick
 from pipeline.venues.plain_words import address_in, number, plain_shape, word_in
@@ -23,14 +24,15 @@ from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 
 _MIN_TICK, _MAX_TICK = -(1 << 23), (1 << 23) - 1
 _TICKS_REMEMBERED = 1 << 12
-_swap_words: Final = Struct("32s32s12x20s16x16s32s").unpack
+_swap_words: Final = Struct("32s32s32s32s32s").unpack
 ChangedT = TypeVar("ChangedT", LiquidityIncreased, LiquidityDecreased)
 
 
 def _swap(log: RawLog, raw: bytes) -> Swapped | None:
-    amount0, amount1, sqrt_price_x96, liquidity, word = _swap_words(raw)
-    tick = number(word, "big", signed=True)
-    if not _MIN_TICK <= tick <= _MAX_TICK:
+    amount0, amount1, price, in_range, last = _swap_words(raw)
+    sqrt_price_x96, liquidity = number(price, "big"), number(in_range, "big")
+    tick = number(last, "big", signed=True)
+    if sqrt_price_x96 > MAX_UINT160 or liquidity > MAX_UINT128 or not _MIN_TICK <= tick <= _MAX_TICK:
         return None
     _, sender, recipient = log.topics
     return Swapped(
@@ -40,8 +42,8 @@ def _swap(log: RawLog, raw: bytes) -> Swapped | None:
         recipient=address_in(recipient),
         amount0_delta=number(amount0, "big", signed=True),
         amount1_delta=number(amount1, "big", signed=True),
-        sqrt_price_x96=number(sqrt_price_x96, "big"),
-        liquidity=number(liquidity, "big"),
+        sqrt_price_x96=sqrt_price_x96,
+        liquidity=liquidity,
         tick=tick,
     )
 
@@ -137,7 +139,7 @@ def _transfer_nft(log: RawLog, raw: bytes) -> NftTransferred:
 
 
 POOL_SHAPES = {
-    topics.SWAP_TOPIC: plain_shape(3, (256, 256, 160, 128, 256), _swap),
+    topics.SWAP_TOPIC: plain_shape(3, (256, 256, 256, 256, 256), _swap),
     topics.MINT_TOPIC: plain_shape(4, (160, 128, 256, 256), _mint),
     topics.BURN_TOPIC: plain_shape(4, (128, 256, 256), _burn),
     topics.COLLECT_TOPIC: plain_shape(4, (160, 128, 128), _collect),

@@ -1,7 +1,5 @@
 """Decode a pool's logs into facts. V3 emits the pool's view, so that amounts keep their sign."""
 
-from typing import cast
-
 from pipeline.messages.base import RawLog
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.log_words import Shape, address, sint, uint
@@ -27,7 +25,8 @@ def decode_pool_log(log: RawLog) -> PoolFact | None:
 
     Raises: MalformedLogError.
     """
-    return cast("PoolFact | None", decode_log(log, POOL_SHAPES, _SHAPES))
+    fact: PoolFact | None = decode_log(log, POOL_SHAPES, _SHAPES)
+    return fact
 
 
 def _initialize(log: RawLog, words: list[int]) -> Initialized:

@@ -1,7 +1,5 @@
 """Decode the logs of fungible tokens: ERC-20 transfers, and the wrapped native token's two events."""
 
-from typing import cast
-
 from pipeline.messages.base import RawLog
 from pipeline.units import Address, RawAmount
 from pipeline.venues.log_words import Shape, address
@@ -25,7 +23,8 @@ def decode_token_log(log: RawLog) -> TokensMoved | None:
 
     Raises: MalformedLogError.
     """
-    return cast("TokensMoved | None", decode_log(log, PLAIN_SHAPES, _TOKEN_SHAPES))
+    fact: TokensMoved | None = decode_log(log, PLAIN_SHAPES, _TOKEN_SHAPES)
+    return fact
 
 
 def _moved(log: RawLog, sender: Address, recipient: Address, amount: int) -> TokensMoved:

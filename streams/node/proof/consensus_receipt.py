@@ -8,10 +8,10 @@ from streams.node.proof.hex_rlp import encoded, list_head, listed, number, strin
 
 _LEGACY = 0
 _OP_STACK_DEPOSIT = 0x7E
-_BYTE_LENGTH, _ADDRESS_LENGTH, _TOPIC_LENGTH = 4, 42, 66
-"""In characters, `0x` among them."""
-_ADDRESS_HEAD, _TOPIC_HEAD = "94", "a0"
-"""What RLP has before 20 and before 32 bytes."""
+_PREFIX = "0x"
+_BYTE_DIGITS, _ADDRESS_DIGITS, _TOPIC_DIGITS, _BLOOM_DIGITS = 2, 40, 64, 512
+_ADDRESS_HEAD, _TOPIC_HEAD, _BLOOM_HEAD = "94", "a0", "b90100"
+"""What RLP has before 20, 32 and 256 bytes."""
 _ADDRESS_SIZE, _TOPIC_SIZE = 20, 33
 """Of an address, and of a topic with what stands before it, in bytes."""
 
@@ -55,8 +55,7 @@ def consensus_bytes(receipt: ReceiptFields) -> bytes:
     """
     if receipt.cumulative_gas_used is None or receipt.logs_bloom is None:
         raise ValueError("a receipt without cumulativeGasUsed or logsBloom")
-    gas, bloom = number(receipt.cumulative_gas_used), string(receipt.logs_bloom)
-    logs = "".join([_log(log) for log in receipt.logs])
+    gas, bloom, logs = number(receipt.cumulative_gas_used), _bloom(receipt.logs_bloom), _logs(receipt.logs)
     items = f"{_outcome(receipt)}{gas}{bloom}{list_head(len(logs) // 2)}{logs}"
     kind = int(receipt.type or "0x0", 16)
     if kind == _OP_STACK_DEPOSIT and receipt.deposit_nonce is not None:
@@ -75,25 +74,39 @@ def _outcome(receipt: ReceiptFields) -> str:
     return string(receipt.root)
 
 
-def _log(log: LogFields) -> str:
-    address, topics, data = log.address, log.topics, log.data
-    if len(address) != _ADDRESS_LENGTH or address[:2] != "0x":
-        _refuse(address)
-    words = ""
-    for topic in topics:
-        if len(topic) != _TOPIC_LENGTH or topic[:2] != "0x":
-            _refuse(topic)
-        words += _TOPIC_HEAD + topic[2:]
-    if len(data) <= _BYTE_LENGTH or len(data) % 2 or data[:2] != "0x":
-        return listed(f"{_ADDRESS_HEAD}{address[2:]}{list_head(len(words) // 2)}{words}{string(data)}")
-    before_address, before_topics, before_data = _heads(len(topics), len(data))
-    return f"{before_address}{address[2:]}{before_topics}{words}{before_data}{data[2:]}"
+def _bloom(text: str) -> str:
+    digits = text.removeprefix(_PREFIX)
+    if len(digits) == _BLOOM_DIGITS != len(text):
+        return _BLOOM_HEAD + digits
+    return string(text)
+
+
+def _logs(logs: Sequence[LogFields]) -> str:
+    """Encode logs one behind the other. A text that loses no prefix, or is too long or too short without it, is refused."""
+    whole = ""
+    for log in logs:
+        address, data = log.address.removeprefix(_PREFIX), log.data.removeprefix(_PREFIX)
+        if len(address) != _ADDRESS_DIGITS or len(log.address) == _ADDRESS_DIGITS:
+            _refuse(log.address)
+        words = ""
+        for topic in log.topics:
+            digits = topic.removeprefix(_PREFIX)
+            if len(digits) != _TOPIC_DIGITS or len(topic) == _TOPIC_DIGITS:
+                _refuse(topic)
+            words += _TOPIC_HEAD + digits
+        size = len(data)
+        if size > _BYTE_DIGITS and not size % 2 and size != len(log.data):
+            before_address, before_topics, before_data = _heads(len(log.topics), size // 2)
+            whole = f"{whole}{before_address}{address}{before_topics}{words}{before_data}{data}"
+        else:
+            topics = f"{list_head(len(words) // 2)}{words}"
+            whole += listed(f"{_ADDRESS_HEAD}{address}{topics}{string(log.data)}")
+    return whole
 
 
 @lru_cache(maxsize=1 << 12)
-def _heads(topics: int, data_length: int) -> tuple[str, str, str]:
-    """Write what stands in a log before its address, before its topics and before its data of more than a byte."""
-    size = data_length // 2 - 1
+def _heads(topics: int, size: int) -> tuple[str, str, str]:
+    """Write what stands in a log before its address, before its topics and before its data of more bytes than one."""
     before_topics, before_data = list_head(_TOPIC_SIZE * topics), string_head(size)
     others = (len(_ADDRESS_HEAD) + len(before_topics) + len(before_data)) // 2
     whole = others + _ADDRESS_SIZE + _TOPIC_SIZE * topics + size

@@ -54,7 +54,7 @@ def _node(values: Sequence[bytes], paths: Sequence[_Path], depth: int) -> bytes:
     """Encode the trie node of sorted values whose paths share their first `depth` nibbles. No path is a prefix of another."""
     first, place = paths[0]
     if len(paths) == 1:
-        return _listed(_leaf_path(first, depth) + _string(values[place]))
+        return _leaf(first, depth, values[place])
     last = paths[-1][0]
     shared = next(at for at in range(depth, len(first)) if first[at] != last[at])
     if shared > depth:
@@ -70,14 +70,21 @@ def _node(values: Sequence[bytes], paths: Sequence[_Path], depth: int) -> bytes:
     return _listed(b"".join(children))
 
 
+def _leaf(path: bytes, depth: int, value: bytes) -> bytes:
+    ending, head = _leaf_path(path, depth), _head_of(value)
+    return b"".join((_list_head(len(ending) + len(head) + len(value)), ending, head, value))
+
+
 def _reference(node: bytes) -> bytes:
     return node if len(node) < _HASHED_FROM_BYTES else _HASH_HEAD + keccak(node)
 
 
 def _string(value: bytes) -> bytes:
-    if len(value) == 1 and value < _NOTHING:
-        return value
-    return _string_head(len(value)) + value
+    return _head_of(value) + value
+
+
+def _head_of(value: bytes) -> bytes:
+    return b"" if len(value) == 1 and value < _NOTHING else _string_head(len(value))
 
 
 def _listed(items: bytes) -> bytes:
