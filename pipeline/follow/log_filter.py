@@ -18,6 +18,10 @@ class LogFilter(msgspec.Struct, frozen=True):
     of_venues: tuple[LogInterest, ...]
     senders: frozenset[Address]
 
+    def emitters(self) -> frozenset[Address]:
+        """List the contracts whose logs may concern the shard."""
+        return frozenset().union(*(interest.emitters() for interest in self.of_venues))
+
     def words(self) -> tuple[LogWords, ...]:
         """List what logs must hold to concern the shard, alternatives."""
         return tuple(words for interest in self.of_venues for words in interest.words())

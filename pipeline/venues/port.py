@@ -85,6 +85,9 @@ class LogWords(NamedTuple):
 class LogInterest(Protocol):
     """Decides which logs of a block concern a shard's items at a venue; built from the tables before the block."""
 
+    def emitters(self) -> AbstractSet[Address]:
+        """List the contracts whose logs may concern the shard: the addresses of all `words`."""
+
     def words(self) -> Sequence[LogWords]:
         """List what logs that concern the shard contain, as alternatives: a log that fits none of them never does."""
 

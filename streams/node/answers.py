@@ -197,9 +197,7 @@ def _logs_of(
         if not _is_of(answer, log):  # letter for letter; else by what it means
             _check_log(header, index, log)
         if log.log_index != hex(place) and quantity(log.log_index) != place:
-            raise _contradiction(
-                header.block, f"log {quantity(log.log_index)} stands where log {place} must"
-            )
+            raise _contradiction(header.block, f"log {quantity(log.log_index)} stands where log {place} must")
         address = _lower(log.address)
         if emitters is not None and address not in emitters:
             continue

@@ -18,7 +18,7 @@ from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, ChainId, Hash, LogIndex, Seconds, Wei
 from streams.node.answers import bloom_of
 from streams.node.fake_tokens import Contract, simulate
-from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
+from streams.node.port import AccountState, Body, BodyScope, CallToSimulate, Header, SimulatedCall
 
 Fault = Literal["null", "stall", "lie"]
 """`null`: the node does not know. `stall`: no answer in time. `lie`: an answer that contradicts itself."""
@@ -147,12 +147,12 @@ class FakeChain:
         found = self._known().get(block_hash)
         return None if found is None else found[0]
 
-    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Return the bodies of blocks by their hashes."""
+    async def bodies(self, headers: Sequence[Header], scope: BodyScope | None = None) -> list[Body | None]:
+        """Return the bodies of blocks by their hashes, or what a scope asks for of them."""
         if self._answer("bodies") == "null":
             return [None] * len(headers)
         known = self._known()
-        return [known[h.block.hash][1] if h.block.hash in known else None for h in headers]
+        return [known[h.block.hash][1].within(scope) if h.block.hash in known else None for h in headers]
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract at the state after a block, given by hash."""

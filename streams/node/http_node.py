@@ -23,7 +23,7 @@ from streams.node.budget import NodeBudget, RateLimit
 from streams.node.multicall import MULTICALL3, aggregated
 from streams.node.node_errors import broken
 from streams.node.overrides import call_of, outcome, overrides_of
-from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
+from streams.node.port import AccountState, Body, BodyScope, CallToSimulate, Header, SimulatedCall
 from streams.node.proof.proofs import Proofs
 from streams.node.receipts import Receipts
 from streams.node.rpc import CallRefused, Outcome, Rpc, granted, parsed
@@ -102,9 +102,9 @@ class HttpNode:
             )
         return header
 
-    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Read the bodies of blocks by their hashes."""
-        return await self._receipts.of(headers)
+    async def bodies(self, headers: Sequence[Header], scope: BodyScope | None = None) -> list[Body | None]:
+        """Read the bodies of blocks by their hashes, or what a scope asks for of them; every receipt is checked."""
+        return await self._receipts.of(headers, scope)
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract at the state after a block, given by hash."""

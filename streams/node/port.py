@@ -42,7 +42,21 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[RawLog, ...]
     receipts: tuple[Receipt, ...]
     scope: BodyScope | None = None
-    """Those of these are all that there are; None: every one of the block."""
+    """Of these contracts' logs and these accounts' receipts it has all; None: it has every one of the block."""
+
+    def covers(self, scope: BodyScope) -> bool:
+        """Return whether nothing is missing that a scope asks for."""
+        return self.scope is None or self.scope.covers(scope)
+
+    def within(self, scope: BodyScope | None) -> "Body":
+        """Return the part that a scope asks for; all of it for None."""
+        if scope is None:
+            return self
+        return Body(
+            logs=tuple(log for log in self.logs if log.address in scope.emitters),
+            receipts=tuple(receipt for receipt in self.receipts if receipt.sender in scope.senders),
+            scope=scope,
+        )
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +125,8 @@ class Node(Protocol):
         """Read a block by hash, of any branch."""
         ...
 
-    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Read the bodies of blocks by their hashes."""
+    async def bodies(self, headers: Sequence[Header], scope: BodyScope | None = None) -> list[Body | None]:
+        """Read the bodies of blocks by their hashes; only what a scope asks for is kept, None asks for all."""
         ...
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:

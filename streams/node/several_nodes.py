@@ -21,7 +21,7 @@ from pipeline.messages.processes import NodeSeen
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.node.budget import NodeBudget
 from streams.node.health import NodeHealth
-from streams.node.port import AccountState, Body, CallToSimulate, Header, Node, SimulatedCall
+from streams.node.port import AccountState, Body, BodyScope, CallToSimulate, Header, Node, SimulatedCall
 
 log = structlog.get_logger(__name__)
 
@@ -106,9 +106,9 @@ class SeveralNodes:
         """Read a block by hash, of any branch; None where no node has it."""
         return await self._whole(lambda node: node.header(block_hash), lambda header: header is not None)
 
-    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Read the bodies of blocks by their hashes, from the first node that knows all of them."""
-        return await self._whole(lambda node: node.bodies(headers), lambda bodies: None not in bodies)
+    async def bodies(self, headers: Sequence[Header], scope: BodyScope | None = None) -> list[Body | None]:
+        """Read the bodies of blocks by their hashes, or what a scope asks for of them, from the first node that knows all blocks."""
+        return await self._whole(lambda node: node.bodies(headers, scope), lambda bodies: None not in bodies)
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract at the state after a block, given by hash."""

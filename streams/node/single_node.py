@@ -9,7 +9,7 @@ from pipeline.messages.processes import NodeSeen
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.node.budget import NodeBudget
 from streams.node.health import NodeHealth
-from streams.node.port import AccountState, Body, CallToSimulate, Header, Node, SimulatedCall
+from streams.node.port import AccountState, Body, BodyScope, CallToSimulate, Header, Node, SimulatedCall
 
 T = TypeVar("T")
 
@@ -51,9 +51,9 @@ class OneNode:
         """Read a block by hash, of any branch."""
         return await self._asked(self._node.header(block_hash))
 
-    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        """Read the bodies of blocks by their hashes."""
-        return await self._asked(self._node.bodies(headers))
+    async def bodies(self, headers: Sequence[Header], scope: BodyScope | None = None) -> list[Body | None]:
+        """Read the bodies of blocks by their hashes, or what a scope asks for of them."""
+        return await self._asked(self._node.bodies(headers, scope))
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract at the state after a block, given by hash."""

@@ -21,6 +21,7 @@ from streams.node.venues.wallet import read_allowances
 from streams.watch.logged_natives import LoggedNatives
 from streams.watch.prefetch import Block
 from streams.watch.quiet_blocks import QuietTest
+from streams.watch.scopes import scope_of
 
 _NOTHING = Body(logs=(), receipts=())
 
@@ -77,20 +78,21 @@ async def blocks_seen(
 
 
 async def _with_bodies(node: Node, blocks: Sequence[Block], mine: LogFilter) -> list[tuple[Block, Body]]:
-    """Add logs and receipts to blocks that were fetched without them, where they may concern the shard.
+    """Add logs and receipts to blocks that were fetched without those that the shard follows now, where they may concern it.
 
     Raises: NodeError, BlockUnknownError where one of the blocks has left the chain.
     """
-    fetched = [block.header for block in blocks if block.body is None]
-    if not fetched:
-        return [(block, block.body or _NOTHING) for block in blocks]
-    test = QuietTest(mine)
-    asked = [b.header for b in blocks if b.body is None and not test.is_quiet(b.header, b.silent)]
-    bodies = await node.bodies(asked) if asked else []
-    found = {header.block.hash: body for header, body in zip(asked, bodies, strict=True)}
-    if None in bodies:
-        raise BlockUnknownError("a block has left the chain since its header was fetched")
-    return [(block, block.body or found.get(block.header.block.hash) or _NOTHING) for block in blocks]
+    scope = scope_of([mine])
+    found = {b.header.block.hash: b.body for b in blocks if b.body is not None and b.body.covers(scope)}
+    if len(found) < len(blocks):
+        test = QuietTest(mine)
+        unknown = [block for block in blocks if block.header.block.hash not in found]
+        asked = [block.header for block in unknown if not test.is_quiet(block.header, block.silent)]
+        for header, body in zip(asked, await node.bodies(asked, scope) if asked else [], strict=True):
+            if body is None:
+                raise BlockUnknownError("a block has left the chain since its header was fetched")
+            found[header.block.hash] = body
+    return [(block, found.get(block.header.block.hash, _NOTHING)) for block in blocks]
 
 
 def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:

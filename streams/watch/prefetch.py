@@ -13,6 +13,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.units import Address, BlockNumber, ShardId, Wei
 from streams.node.port import Body, Header, Node
 from streams.watch.quiet_blocks import AccountsAt, QuietTest, accounts_over
+from streams.watch.scopes import scope_of
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Block(msgspec.Struct, frozen=True):
 
     header: Header
     body: Body | None
-    """None where nothing in it concerned any shard, by what they followed when it was fetched."""
+    """What concerned any shard, by what they followed when it was fetched; None where nothing did."""
     native_wei: dict[Address, Wei | None]
     silent: frozenset[Address] = frozenset()
     """Accounts that certainly sent no transaction in it."""
@@ -182,7 +183,8 @@ class Prefetch:
         if len(wanted) > _MOST_BODIES:
             headers = headers[: headers.index(wanted[_MOST_BODIES])]
             wanted = wanted[:_MOST_BODIES]
-        bodies = await self._node.bodies(wanted) if wanted else []
+        scope = scope_of(self._filters.values()) if self._filters else None
+        bodies = await self._node.bodies(wanted, scope) if wanted else []
         found = {header.block.hash: body for header, body in zip(wanted, bodies, strict=True)}
         blocks: list[Block] = []
         for header, at in zip(headers, known, strict=False):

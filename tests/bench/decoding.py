@@ -18,12 +18,14 @@ from pipeline.venues.uniswap_v3 import decode_pool_log
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
 from pipeline.venues.uniswap_v3.topics import SWAP_TOPIC
 from streams.node.answers import LogAnswer, ReceiptAnswer, bloom_of, body_of, quantity
-from streams.node.port import Header
+from streams.node.port import BodyScope, Header
 from streams.node.proof.proofs import Proofs
 from streams.node.proof.receipts_root import receipts_root
 
 BLOCKS, SWAPS = 10, 100
 POOL_ABI: Any = [{"anonymous": False, **entry} for entry in load_abi("uniswap-v3", "UniswapV3Pool")]
+_SCOPE = BodyScope(emitters=frozenset({POOL}), senders=frozenset())
+"""The watcher of a book in this pool keeps nothing else of a block, once all of it is checked."""
 _RECEIPTS = msgspec.json.Decoder(tuple[ReceiptAnswer, ...])
 _LOGS = msgspec.json.Decoder(tuple[LogAnswer, ...])
 
@@ -113,7 +115,7 @@ def facts_unproven(header: Header, receipts: bytes) -> list[Any]:
 
 
 def _facts_of(header: Header, answers: Sequence[ReceiptAnswer]) -> list[Any]:
-    return [decode_pool_log(log) for log in body_of(header, answers).logs if log.address == POOL]
+    return [decode_pool_log(log) for log in body_of(header, answers, _SCOPE).logs]
 
 
 def facts_of_logs(logs: bytes) -> list[Any]:

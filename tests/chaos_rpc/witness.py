@@ -10,7 +10,7 @@ from pipeline.units import BlockNumber, Hash
 from streams.devnet.chain import Chain
 from streams.node.answers import LogAnswer, quantity
 from streams.node.http_node import HttpNode
-from streams.node.port import Body, Header
+from streams.node.port import Body, BodyScope, Header
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ class Witness:
         self.headers_taken |= {header} - {None}  # type: ignore[arg-type]
         return header
 
-    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
-        bodies = await self._noted(lambda: self._node.bodies(headers))
+    async def bodies(self, headers: Sequence[Header], scope: BodyScope | None = None) -> list[Body | None]:
+        bodies = await self._noted(lambda: self._node.bodies(headers, scope))
         for header, body in zip(headers, bodies, strict=True):
             if body is not None:
                 self.bodies_taken.setdefault(header.block.hash, set()).add(body)
@@ -97,8 +97,13 @@ class Truth:
 
 
 def _is_of(body: Body, receipts: list[dict[str, Any]]) -> bool:
-    logs = [log for receipt in receipts for log in msgspec.convert(receipt["logs"], list[LogAnswer])]
+    every = [log for receipt in receipts for log in msgspec.convert(receipt["logs"], list[LogAnswer])]
+    logs = [log for log in every if body.scope is None or log.address in body.scope.emitters]
     told = [(log.address, log.topics, log.data, quantity(log.log_index)) for log in logs]
     taken = [(log.address, log.topics, log.data, log.log_index) for log in body.logs]
-    ends = [(receipt["transactionHash"], receipt["status"] == "0x1") for receipt in receipts]
+    ends = [
+        (receipt["transactionHash"], receipt["status"] == "0x1")
+        for receipt in receipts
+        if body.scope is None or receipt["from"] in body.scope.senders
+    ]
     return taken == told and [(each.transaction_hash, each.succeeded) for each in body.receipts] == ends

@@ -18,11 +18,12 @@ from streams.node.contract_calls import method
 from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
-from streams.node.port import CallToSimulate, Header, Node
+from streams.node.port import BodyScope, CallToSimulate, Header, Node
 from streams.node.several_nodes import SeveralNodes
 
 pytestmark = pytest.mark.anvil
 
+NOBODY = Address("0x" + "22" * 20)
 NOWHERE = Hash("0x" + "11" * 32)
 BALANCE = method("tokens/ERC20", "balanceOf")
 HEIGHT = method("multicall/Multicall3", "getBlockNumber")
@@ -159,6 +160,19 @@ async def test_a_body_has_every_log_in_order(driver: Driver) -> None:
     assert [log.transaction_index for log in full.logs] == [0, 1]
     assert [log.transaction_hash for log in full.logs] == list(headers[0].transactions)
     assert all(log.address == driver.token and log.topics[0] == DEPOSIT_TOPIC for log in full.logs)
+
+
+async def test_only_what_a_scope_asks_for_is_kept_of_a_body(driver: Driver) -> None:
+    header, *_ = await last_headers(driver, 3)
+    (whole,) = await driver.node.bodies([header])
+    assert whole is not None
+    for emitter, sender in itertools.product((driver.token, NOBODY), (driver.someone, NOBODY)):
+        scope = BodyScope(emitters=frozenset({emitter}), senders=frozenset({sender}))
+        (kept,) = await driver.node.bodies([header], scope)
+        assert kept is not None
+        assert kept.scope == scope
+        assert kept.logs == (whole.logs if emitter == driver.token else ())
+        assert kept.receipts == (whole.receipts if sender == driver.someone else ())
 
 
 async def test_receipts_tell_who_sent_what(driver: Driver) -> None:

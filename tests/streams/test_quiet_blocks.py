@@ -12,13 +12,16 @@ from pipeline.follow.log_filter import LogFilter, log_filter, select, select_rec
 from pipeline.follow.routes import follow
 from pipeline.messages.events import BlockSeen, PolicySet
 from pipeline.state.tables import Tables
-from pipeline.units import Address, ShardId
+from pipeline.units import Address, ShardId, Term
 from pipeline.venues.uniswap_v3.topics import INCREASE_LIQUIDITY_TOPIC
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from streams.node.fake import FakeChain, FakeLog, FakeTransaction
-from streams.node.port import Header
-from streams.watch.prefetch import _MOST_BLOCKS, _MOST_BODIES, Prefetch
+from streams.node.multicall import MULTICALL3
+from streams.node.port import BodyScope, Header
+from streams.watch.blocks_seen import blocks_seen
+from streams.watch.prefetch import _MOST_BLOCKS, _MOST_BODIES, Block, Prefetch
 from streams.watch.quiet_blocks import QuietTest, accounts_over
+from streams.watch.scopes import scope_of
 
 ELSEWHERE = Address("0x" + "e1" * 20)
 """A contract that no book knows."""
@@ -101,9 +104,9 @@ async def test_what_happened_in_quiet_blocks_is_not_asked_for() -> None:
         asked: list[int] = []
         bodies = rig.chain.bodies
 
-        async def counted(headers):
+        async def counted(headers, scope):
             asked.extend(header.block.number for header in headers)
-            return await bodies(headers)
+            return await bodies(headers, scope)
 
         rig.chain.bodies = counted  # type: ignore[method-assign]
         rig.chain.questions.clear()
@@ -186,6 +189,42 @@ async def test_accounts_had_what_is_told_without_asking_and_sent_nothing(seed: i
     chain.keeps_states = 10
     known = await accounts_over(chain, OWNERS[:1], OWNERS, [header for header, _ in blocks[:20]])
     assert all(not told.silent and told.native_wei == {OWNERS[0]: None} for told in known)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_nothing_that_concerns_a_shard_is_outside_the_scope_of_all(seed: int) -> None:
+    chain = FakeChain()
+    mine_some(FakeWorld(chain), random.Random(seed), 100, busy=0.5)
+    shards = [filter_of(owner) for owner in OWNERS[:2]]
+    scope, concerns, left_out = scope_of(shards), 0, 0
+    for mine in shards:
+        assert mine.emitters() == frozenset().union(*(words.addresses for words in mine.words()))
+    for _, body in chain.blocks():
+        kept = body.within(scope)
+        left_out += len(body.logs) - len(kept.logs)
+        for mine in shards:
+            found = select(mine, body.logs), select_receipts(mine, body.receipts)
+            assert found == (select(mine, kept.logs), select_receipts(mine, kept.receipts))
+            concerns += len(found[0]) + len(found[1])
+    assert concerns > 30
+    assert left_out > 10
+
+
+async def test_a_body_without_what_a_shard_follows_by_now_is_asked_for_again() -> None:
+    rig = quiet_rig(1)
+    paid = FakeLog(address=DOLLAR, topics=(TRANSFER_TOPIC, topic(STRANGER), topic(OWNERS[0])), data=topic(5))
+    rig.chain.mine(FakeTransaction(sender=OWNERS[0], to=DOLLAR, logs=(paid,)))
+    header, whole = rig.chain.blocks()[-1]
+    tables = Tables()
+    follow(tables, PolicySet(policy=fake_policy("one", OWNERS[0])))
+    narrow = whole.within(BodyScope(emitters=frozenset({ELSEWHERE}), senders=frozenset()))
+    told = []
+    for body in (whole, narrow):
+        rig.chain.questions.clear()
+        told += await blocks_seen(tables, rig.chain, [Block(header, body, {})], Term(1), multicall=MULTICALL3)
+        assert ("bodies" in rig.chain.questions) == (body is narrow)
+    assert told[0] == told[1]
+    assert len(told[0].logs) == len(told[0].receipts) == 1
 
 
 async def test_no_header_without_a_proof_is_called_quiet() -> None:

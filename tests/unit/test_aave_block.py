@@ -293,6 +293,7 @@ def test_a_log_without_topics_stops_nothing() -> None:
     mine = log_filter(shard.tables)
     assert mine is not None
     assert select(mine, bare) == ()
+    assert mine.emitters() == frozenset().union(*(words.addresses for words in mine.words()))
     assert not mine.brings_items(bare[:1])
 
 

@@ -1,5 +1,6 @@
 """A block's receipts are held against its header: a node that contradicts itself is not believed."""
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from streams.node.answers import (
     header_of,
     quantity,
 )
+from streams.node.port import BodyScope
 
 HASH, PARENT = "0x" + "AB" * 32, "0x" + "cd" * 32
 TXS = ["0x" + "01" * 32, "0x" + "02" * 32]
@@ -72,10 +74,10 @@ def block(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def read(head: dict[str, Any], answers: list[dict[str, Any]]) -> Any:
+def read(head: dict[str, Any], answers: list[dict[str, Any]], scope: BodyScope | None = None) -> Any:
     header = header_of(msgspec.convert(head, BlockAnswer))
     told = msgspec.convert(answers, tuple[ReceiptAnswer, ...])
-    body = body_of(header, told)
+    body = body_of(header, told, scope)
     check_blooms(header, told)
     return body
 
@@ -126,12 +128,29 @@ LIES = {
 }
 
 
+NOTHING = BodyScope(emitters=frozenset(), senders=frozenset())
+
+
+@pytest.mark.parametrize("scope", [None, NOTHING])
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_never_taken(lie: str) -> None:
+def test_a_lie_is_never_taken(lie: str, scope: BodyScope | None) -> None:
     answers = receipts()
     LIES[lie](answers)
     with pytest.raises(NodeError):
-        read(block(), answers)
+        read(block(), answers, scope)
+
+
+def test_what_a_scope_asks_for_is_kept_as_it_is_in_the_whole() -> None:
+    answers = receipts()
+    answers[0]["logs"][1]["address"] = "0x" + "Cc" * 20
+    answers[1]["from"] = "0x" + "Dd" * 20
+    whole = read(block(logsBloom="0x0"), answers)
+    emitters, senders = [{log.address} for log in whole.logs], [{each.sender} for each in whole.receipts]
+    for addresses, accounts in itertools.product([set(), *emitters], [set(), *senders]):
+        scope = BodyScope(emitters=frozenset(addresses), senders=frozenset(accounts))
+        kept = read(block(logsBloom="0x0"), answers, scope)
+        assert kept == whole.within(scope)
+        assert [log for log in whole.logs if log.address in addresses] == list(kept.logs)
 
 
 def test_every_log_that_could_be_missing_shows_in_the_bloom() -> None:

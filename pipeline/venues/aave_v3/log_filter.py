@@ -39,6 +39,10 @@ class AaveInterest(msgspec.Struct, frozen=True):
     tokens: frozenset[Address]
     """Of all its aTokens and debt tokens: anybody may send an account what it has never had."""
 
+    def emitters(self) -> frozenset[Address]:
+        """List the market's contracts and its tokens."""
+        return self.tokens | {self.at.pool, self.at.configurator, self.at.oracle}
+
     def words(self) -> Sequence[LogWords]:
         """List what logs must hold: the pool or its configurator emits them, or a token does and names an owner or an upgrade, or the oracle a source."""
         named = frozenset((logs.UPGRADED, *(topic_of(owner) for owner in self.owners)))

@@ -25,6 +25,10 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
     token_ids: frozenset[TokenId]
     owners: frozenset[Address]
 
+    def emitters(self) -> frozenset[Address]:
+        """List the pools and the position manager."""
+        return self.pools | {self.manager}
+
     def words(self) -> Sequence[LogWords]:
         """List what a log must contain: a pool emits it, or the manager does and it names an NFT or its recipient."""
         ids = (f"0x{token_id:064x}" for token_id in self.token_ids)

@@ -26,6 +26,10 @@ class WalletInterest(msgspec.Struct, frozen=True):
     tokens: frozenset[Address]
     wrapped_native: Address
 
+    def emitters(self) -> frozenset[Address]:
+        """List the tokens."""
+        return self.tokens | {self.wrapped_native}
+
     def words(self) -> Sequence[LogWords]:
         """List what a log must contain: a token emits it, and it names an account."""
         return (LogWords(self.tokens | {self.wrapped_native}, self.accounts),)

@@ -38,6 +38,9 @@ class PerpInterest(msgspec.Struct, frozen=True):
 
     contract: Address
 
+    def emitters(self) -> frozenset[Address]:
+        return frozenset({self.contract})
+
     def words(self) -> Sequence[LogWords]:
         return (LogWords(frozenset({self.contract}), KNOWN_TOPICS),)
 

@@ -29,6 +29,9 @@ class ToyInterest(msgspec.Struct, frozen=True):
     contract: Address
     pools: frozenset[PoolId]
 
+    def emitters(self) -> frozenset[Address]:
+        return frozenset({self.contract})
+
     def words(self) -> Sequence[LogWords]:
         return (LogWords(frozenset({self.contract})),)
 
