@@ -8,7 +8,7 @@ from pipeline.messages.base import RawLog, Receipt
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
-from pipeline.venues.port import LogInterest, LogWords
+from pipeline.venues.log_interest import LogInterest, LogWords
 from pipeline.venues.registry import venues
 
 

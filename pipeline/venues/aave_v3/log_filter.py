@@ -10,7 +10,7 @@ from pipeline.units import Address
 from pipeline.venues.aave_v3 import logs
 from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
 from pipeline.venues.aave_v3.routes import routed_assets, silently_accrued
-from pipeline.venues.port import LogFilter, LogWords
+from pipeline.venues.log_interest import LogFilter, LogWords
 from pipeline.venues.wallet.token_logs import address_of_topic, topic_of
 
 _OF_AN_OWNER = {

@@ -9,7 +9,7 @@ from pipeline.messages.base import RawLog
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address, TokenId
-from pipeline.venues.port import LogFilter, LogWords
+from pipeline.venues.log_interest import LogFilter, LogWords
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, token_id_of

@@ -9,7 +9,7 @@ from pipeline.messages.chain_profile import ChainProfile
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
-from pipeline.venues.port import LogFilter, LogWords
+from pipeline.venues.log_interest import LogFilter, LogWords
 from pipeline.venues.wallet.token_logs import (
     DEPOSIT_TOPIC,
     TRANSFER_TOPIC,

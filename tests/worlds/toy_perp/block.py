@@ -12,7 +12,8 @@ from pipeline.messages.facts import Fact
 from pipeline.messages.orders import Executed
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds
-from pipeline.venues.port import Items, LogFilter, LogWords
+from pipeline.venues.log_interest import LogFilter, LogWords
+from pipeline.venues.port import Items
 from worlds.toy_perp.forms import (
     KNOWN_TOPICS,
     FundingSet,

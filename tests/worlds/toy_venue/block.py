@@ -11,7 +11,8 @@ from pipeline.messages.events import BlockSeen
 from pipeline.messages.facts import Fact
 from pipeline.state.shard import Shard
 from pipeline.units import Address, PoolId
-from pipeline.venues.port import Items, LogFilter, LogWords
+from pipeline.venues.log_interest import LogFilter, LogWords
+from pipeline.venues.port import Items
 from worlds.toy_venue.forms import (
     ToyMoved,
     ToyPool,
