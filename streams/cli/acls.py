@@ -31,11 +31,13 @@ def acls(
     *,
     principal: Annotated[
         str | None,
-        typer.Option(help="Who is allowed it, as the broker names them; by default User:evenkeel-ROLE."),
+        typer.Option(help="The principal, as the broker names it; by default User:evenkeel-ROLE."),
     ] = None,
     signer: Annotated[
         str | None,
-        typer.Option(help="The account of a `submit`, or its ENS name: its transactions are its own."),
+        typer.Option(
+            help="For the role submit: the signer's account or ENS name, which is part of its transactional ids."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

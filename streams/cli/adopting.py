@@ -26,14 +26,14 @@ def adopt(
     *,
     book: OneBook = None,
     venue: Annotated[
-        str, typer.Option(help="Whose NFT it is: one of `chain.venues`, by its name in the file.")
+        str, typer.Option(help="The NFT's venue: the name of one of `chain.venues` in the file.")
     ] = UNISWAP_V3,
     ignore: Annotated[
         bool, typer.Option("--ignore", help="Leave the NFT out of its owner's book instead.")
     ] = False,
     reason: Reason = "by hand",
 ) -> None:
-    """Take an NFT that somebody else sent into its owner's book, or leave one out of it."""
+    """Count an NFT that somebody else sent in its owner's book, or leave it out."""
     settings = settings_for("adopt")
     shard, item, owner = run(_find(settings, TokenId(token_id), venue, book))
     event = PositionAdopted(item=item, ours=not ignore, reason=reason, by=who())

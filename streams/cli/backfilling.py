@@ -40,12 +40,12 @@ class _Bar:
 
 def backfill(
     from_block: Annotated[
-        int, typer.Option("--from", min=0, help="The block at which books begin that know none yet.")
+        int, typer.Option("--from", min=0, help="The block at which books without blocks begin.")
     ],
 ) -> None:
-    """Bring books up with the chain from a block of the past, then end; `evenkeel watch` goes on without a gap.
+    """Write the blocks from a past block to the head for new books, then end; `evenkeel watch` goes on without a gap.
 
-    The state after that block is read, so the node must have it. Ended in the middle, it goes on where it ended.
+    The node must have the state after that block. If it is ended in the middle, the same command continues there.
     """
     settings = settings_for("backfill")
     first_block = BlockNumber(from_block)

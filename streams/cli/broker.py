@@ -16,7 +16,7 @@ from streams.settings import Settings
 broker = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
-    help="A broker of your own for a real chain, on this machine; its data are kept.",
+    help="Run a broker for a real chain on this machine; its data are kept.",
     add_completion=False,
     no_args_is_help=True,
 )
@@ -28,7 +28,7 @@ def up(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Where it listens on 127.0.0.1: at the first start 9092, later what it was.",
+            help="The port on 127.0.0.1; by default 9092 at the first start, later the former one.",
             min=1,
             max=65_535,
         ),

@@ -50,23 +50,23 @@ def curve(
     *,
     within: Annotated[
         tuple[float, float] | None,
-        typer.Option("--range", metavar="LOW HIGH", help="Lowest and highest price of a range."),
+        typer.Option("--range", metavar="LOW HIGH", help="The lowest and the highest price of a range."),
     ] = None,
     given: Annotated[
-        list[str] | None, typer.Option("--with", help="A parameter, as NAME=VALUE; several times.")
+        list[str] | None, typer.Option("--with", help="A parameter as NAME=VALUE; can be repeated.")
     ] = None,
-    price: Annotated[float | None, typer.Option(help="The price of now, quote per base.")] = None,
+    price: Annotated[float | None, typer.Option(help="The present price, in quote per base.")] = None,
     prices: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="LOW HIGH", help="Show these prices, lowest and highest."),
+        typer.Option(metavar="LOW HIGH", help="The lowest and the highest price to show."),
     ] = None,
-    volatility: Annotated[str, typer.Option(help="Of the price, per year, for LVR.")] = "60%",
+    volatility: Annotated[str, typer.Option(help="The volatility of the price per year, for LVR.")] = "60%",
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a position's value, delta, gamma and LVR against the price, derived from its AMM's invariant, with holding beside it.
+    """Show a position's value, delta, gamma and LVR at each price, derived from its AMM's invariant, compared with holding.
 
-    Every curve but a book's is scaled to a position that is worth 100 of quote at the price of now.
+    Every curve but a book's is scaled to a position that is worth 100 of quote at the present price.
     """
     variance = share_of("--volatility", volatility) ** 2
     if plot is not None:

@@ -15,7 +15,7 @@ from streams.settings import Settings
 devnet = typer.Typer(
     cls=Group,
     rich_markup_mode=None,
-    help="A broker and a chain of your own, on this machine.",
+    help="Run a broker and a chain for tests on this machine.",
     add_completion=False,
     no_args_is_help=True,
 )
@@ -25,11 +25,11 @@ devnet = typer.Typer(
 def up(
     *,
     block_s: Annotated[
-        float, typer.Option("--block-time", min=0.0, help="Seconds from block to block.")
+        float, typer.Option("--block-time", min=0.0, help="The time between blocks, in seconds.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same chain, block for block.")] = 0,
     flow: Annotated[
-        bool, typer.Option("--flow/--no-flow", help="Traders and providers, or empty blocks.")
+        bool, typer.Option("--flow/--no-flow", help="With traders and providers, or with empty blocks.")
     ] = True,
 ) -> None:
     """Start a broker and a chain with a world on it, mine, and end both on Ctrl-C."""

@@ -40,7 +40,7 @@ def doctor(
     *,
     signer: Annotated[
         list[Path] | None,
-        typer.Option(help="A signer's file: its limits against those of the books in force."),
+        typer.Option(help="A signer's file, to compare its limits with those of the books in force."),
     ] = None,
 ) -> None:
     """Check broker, topics, books, processes, node and portfolio. Exits with 1 if one of them is not as it must be."""

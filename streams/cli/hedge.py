@@ -57,16 +57,16 @@ def hedge(
     volatility: Annotated[
         str | None,
         typer.Option(
-            help="Of the base's price, per year, for the chance of liquidation; by default that by which a book's ratio was chosen, else 60%."
+            help="The volatility of the base's price per year, for the probability of liquidation; by default the one from which a book's ratio follows, else 60%."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show each book's hedge: its ratio and net exposure against target and band, what it costs, and how far its loans and its short are from liquidation.
+    """Show each book's hedge: ratio and net exposure against target and band, cost, and the distance of loans and short from liquidation.
 
-    `hedged` is what is owed of the base that the ratio counts from; the net exposure is all base less what is owed. What a hedge costs is the
-    interest of debt less that of collateral, and a short's funding, at the rates of now. A liquidation comes at a price of the base, and within a time with a chance, if nothing is
-    done until then; `wallet added` counts what the wallet could still supply.
+    `hedged` is the debt in base as a share of the base exposure; the net exposure is all base less the debt. The cost is the interest on the
+    debt less that on the collateral, and a short's funding, at present rates. The liquidation price and the probabilities of a liquidation assume that nothing is
+    done until then; `wallet added` counts the collateral that the wallet can still supply.
     """
     settings = settings_for("hedge")
     per_year = None if volatility is None else _volatility(volatility)

@@ -17,18 +17,18 @@ case, without the prefix), else from a devnet or broker in EVENKEEL_FOLDER. An
 unknown EVENKEEL_ variable is an error.
 
   EVENKEEL_BROKER      host:port of the Kafka brokers, several with commas
-  EVENKEEL_CHAIN_ID    the chain's number
+  EVENKEEL_CHAIN_ID    the chain's id
   EVENKEEL_RPC_URL     the node's URL, several with commas; not shown in logs
-  EVENKEEL_RPC_WS      a node's websocket: word of new blocks, as a hint
+  EVENKEEL_RPC_WS      a node's websocket, for notices of new blocks
   EVENKEEL_RPC_QUORUM  how many nodes must report a block (1 of two, 2 of more)
   EVENKEEL_RPC_PER_SECOND, EVENKEEL_RPC_PER_DAY
-                       questions that a node may be asked; for each, with commas
-  EVENKEEL_RPC_SHARE   which percent of that this process may use (100)
+                       the most calls to each node; several with commas
+  EVENKEEL_RPC_SHARE   the percentage of that for this process (100)
   EVENKEEL_PARTITIONS  number of shards, fixed at the first start (4)
-  EVENKEEL_FOLDER      where a run keeps its files (.evenkeel)
+  EVENKEEL_FOLDER      the folder for a run's files (.evenkeel)
   EVENKEEL_INSTANCE    name of this process: the same after a restart, another
                        for each worker (the host's name)
-  EVENKEEL_CACHE       where downloads are kept (~/.cache/evenkeel)
+  EVENKEEL_CACHE       the folder for downloads (~/.cache/evenkeel)
   EVENKEEL_LOG_FORMAT  auto, console or json
   EVENKEEL_LOG_LEVEL   debug, info, warning or error
 
@@ -41,19 +41,19 @@ How to log in to the broker:
 NO_COLOR turns colours off.""",
     "exit-codes": f"""\
    0  done
-   1  an error, in one line; or what was asked about is not as it must be
+   1  an error, in one line; or a check that found something wrong
       (doctor, state verify, devnet status)
    2  the command line is wrong
-  {HALTED}  a program that serves has ended, and a person must look before it is
+  {HALTED}  a process has ended, and a person must find the cause before it is
       started again
   70  a worker has ended; start it again
-  {CONFIGURATION}  what a program that serves was given is wrong; starting it again is
-      of no use
+  {CONFIGURATION}  a setting or file of a process is wrong; starting it again does not
+      help
  130  ended by Ctrl-C""",
     "live": """\
 A book sends transactions only if all of these say so:
 
-  1. chain.live_on in the portfolio file is the chain's number once more
+  1. chain.live_on in the portfolio file repeats the chain's id
   2. the book's mode is live
   3. evenkeel apply --live (or evenkeel up --live)
 
@@ -71,9 +71,9 @@ From the weakest to the strongest:
   evenkeel kill --cancel
       all books; what is signed and not mined is cancelled
   evenkeel kill --local SIGNER.yaml
-      one signer, by a file beside its own; needs no broker
+      one signer, by a stop file; needs no broker
   evenkeel submit --cancel-all SIGNER.yaml
-      what waits is cancelled with the key and the node alone
+      cancels waiting transactions with the key and a node alone
 
 evenkeel resume ends a kill or a drain, evenkeel resume --local SIGNER.yaml
 removes the file.""",

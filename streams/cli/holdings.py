@@ -39,7 +39,7 @@ _SLOW_S = 10
 
 # ------------------------------------------------------------------ inventory
 def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
-    """Show each book's inventory now: value, share of the base against its band, where it lies, and how sure it is."""
+    """Show each book's inventory: its value, its base share against the band, where it is held, and whether it is up to date."""
     settings = settings_for("inventory")
     books, silent = run(read_books(settings))
     books = chosen_books(books, book)
@@ -148,7 +148,7 @@ def _certainty(book: BookNow) -> dict[str, object]:
 
 # ------------------------------------------------------------------ positions
 def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
-    """Show each position now: its range in prices, what burning it would pay, and the fees it has earned on top."""
+    """Show each position: its range in prices, its principal and its uncollected fees."""
     settings = settings_for("positions")
     books, silent = run(read_books(settings))
     books = chosen_books(books, book)

@@ -39,14 +39,14 @@ intents = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="What was asked of signers, and what came of it.",
+    help="List the intents of signers and their outcomes; check a signer's journal.",
 )
 
 
 @intents.command("list")
 def list_intents(
     *,
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
+    open_only: Annotated[bool, typer.Option("--open", help="Only intents that have not ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what was asked of signers, and how far each is by their journals."""
@@ -147,24 +147,26 @@ async def _close(settings: Settings, name: str) -> None:
 # ------------------------------------------------------------------ journals
 @intents.command("journal")
 def journal(
-    file: Annotated[Path, typer.Argument(help="The signer's file: its key proves what it wrote.")],
+    file: Annotated[Path, typer.Argument(help="The signer's file; its key verifies the journal's records.")],
     *,
     set_aside: Annotated[
         bool,
         typer.Option(
-            "--set-aside", help="Put it back to what the signer last wrote; the rest becomes dead letters."
+            "--set-aside", help="Restore what the signer last wrote; other records become dead letters."
         ),
     ] = False,
     forget: Annotated[
         bool,
         typer.Option(
-            "--forget", help="Empty it: the signer no longer knows what it signed. Read the manual first."
+            "--forget",
+            help="Delete the journal: the signer no longer knows what it signed. Read the manual first.",
         ),
     ] = False,
     skip_intents: Annotated[
         bool,
         typer.Option(
-            "--skip-intents", help="Go on at the end of intents.v1, which was made again or restored."
+            "--skip-intents",
+            help="Continue at the end of intents.v1, after that topic was rebuilt or restored.",
         ),
     ] = False,
 ) -> None:

@@ -31,25 +31,25 @@ _DECISIONS = (Declined, RebalanceProposed, PlanOpened)
 
 
 def look(
-    owner: Annotated[str, typer.Argument(help="Whose positions: an address, or an ENS name.")],
+    owner: Annotated[str, typer.Argument(help="The owner of the positions: an address or an ENS name.")],
     *,
     rpc: Annotated[
         str | None, typer.Option(help="The node's URL, instead of EVENKEEL_RPC_URL.", metavar="URL")
     ] = None,
-    block: Annotated[int | None, typer.Option(help="At this block, not at the newest.", min=1)] = None,
+    block: Annotated[int | None, typer.Option(help="Show this block instead of the newest.", min=1)] = None,
     chain: Annotated[
         Path | None,
         typer.Option(help="A file that describes the chain: its own .toml, or a portfolio's `chain:`."),
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(help="Write a portfolio file for what was found, to go on from.")
+        Path | None, typer.Option(help="Write a portfolio file for what was found, as a starting point.")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again at each new block, until Ctrl-C.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at an owner's positions: ranges, amounts, fees, and what the default policy would do. Sends nothing."""
+    """Show an owner's positions: ranges, amounts, fees, and what the default policy would do. Sends nothing."""
     settings = settings_for("look")
     if write is not None:
         _check_is_new(write)

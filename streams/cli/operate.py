@@ -33,7 +33,7 @@ _ITEMS = {
 }
 """How the items are written that people write out of an address and a number. Other venues' items are taken as the screens name them."""
 
-Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the log.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for readers of the log.")]
 
 
 def confirm(question: str, refusal: str, *, yes: bool) -> None:
@@ -50,7 +50,7 @@ def pause(
     *,
     reason: Reason = "by hand",
 ) -> None:
-    """Decide nothing for a book, or for all, until resumed. What is watched goes on being watched."""
+    """Stop decisions for a book, or for all, until resumed. The chain is still followed."""
     settings = settings_for("pause")
     if scope != keys.ALL and not keys.book.matches(scope):
         raise SettingsError(f"{scope} cannot be paused: all, or book/ID")
@@ -61,7 +61,7 @@ def resume(
     scope: Annotated[
         str,
         typer.Argument(
-            help="all, book/ID, shard/N after a halt, or what is in quarantine, as `evenkeel inventory` names it: "
+            help="all, book/ID, shard/N after a halt, or an item in quarantine, as `evenkeel inventory` names it: "
             "pool/P, position/M/ID, balance/ACCOUNT/TOKEN, or an item of another venue.",
             autocompletion=scopes,
         ),
@@ -73,7 +73,7 @@ def resume(
         typer.Option(metavar="FILE", help="Remove the stop file of this signer's file, and do nothing else."),
     ] = None,
 ) -> None:
-    """End a pause, a quarantine or a halt: what was in it is read from the chain again."""
+    """End a pause, a quarantine or a halt. What was in quarantine or halted is read from the chain again."""
     if local:
         _resume_here(local)
         return

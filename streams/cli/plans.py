@@ -54,7 +54,7 @@ def plans(
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, raw integers.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the plans: what each was expected to cost, what it has cost by receipts and swaps, and the totals."""
+    """List the plans with expected and real cost, by receipts and swaps, and the totals."""
     if as_csv and as_json:
         raise SettingsError("--csv and --json: one of them")
     found, policies = run(_read(settings_for("plans")))

@@ -37,7 +37,7 @@ File = Annotated[Path, typer.Argument(help="The portfolio file.")]
 def init(
     file: File = DEFAULT_FILE,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a commented example portfolio: for the devnet if one is up, else for Ethereum."""
     settings = settings_for("init")
@@ -53,10 +53,10 @@ def check(
     file: File = DEFAULT_FILE,
     *,
     signer: Annotated[
-        Path | None, typer.Option(help="A signer's file: say which of the books' limits contradict it.")
+        Path | None, typer.Option(help="A signer's file, to name the books' limits that contradict it.")
     ] = None,
 ) -> None:
-    """Read a portfolio file and say what is wrong with it, or what it asks for. Needs no broker; asks a node if it can."""
+    """Validate a portfolio file: show its errors, or what it asks for. Needs no broker, and asks a node if one is set."""
     settings = settings_for("check")
     signers = [] if signer is None else [load_signer_file(signer)]
     policies = run(_checked(settings, file))
@@ -85,22 +85,27 @@ def apply(
     file: File = DEFAULT_FILE,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change, append nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change, and append nothing.")
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove books that are not in the file.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Yes, books of mode live may act.")] = False,
     leave_plans: Annotated[
-        bool, typer.Option("--leave-plans", help="Leave open plans in the middle, tokens where they are.")
+        bool,
+        typer.Option(
+            "--leave-plans", help="Abandon open plans in the middle; their tokens stay where they are."
+        ),
     ] = False,
     moved_names: Annotated[
         bool,
-        typer.Option("--moved-names", help="Yes, names may stand for other addresses than when applied."),
+        typer.Option(
+            "--moved-names", help="Yes, accept names that resolve to other addresses than when applied."
+        ),
     ] = False,
     hedge_again: Annotated[
-        bool, typer.Option("--hedge-again", help="Yes, hedges that `unwind` has ended are taken on again.")
+        bool, typer.Option("--hedge-again", help="Yes, start hedges again that `unwind` has ended.")
     ] = False,
 ) -> None:
-    """Make a portfolio file hold: append what has changed to each book's log."""
+    """Put a portfolio file in force: append each changed policy to its book's log."""
     settings = settings_for("apply")
     run(
         apply_file(

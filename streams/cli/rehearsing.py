@@ -10,7 +10,7 @@ from streams.settings import Settings
 
 
 def rehearse() -> None:
-    """Carry proposals of dry-run books out on throw-away forks, and say what would have come of each."""
+    """Try the proposals of dry-run books on temporary forks, and publish the outcome of each."""
     settings = settings_for("rehearse", serving=True)
     run(_rehearse(settings))
 

@@ -68,7 +68,7 @@ def _chain_file(chain_id: ChainId) -> ChainFile | None:
 
 
 def work() -> None:
-    """Keep books: fold the logs of the shards that Kafka gives us, and say what follows."""
+    """Fold the logs of the shards that Kafka assigns, and publish state and decisions."""
     settings = settings_for("work", serving=True)
     from streams.work.app import run_worker  # noqa: PLC0415 - Faust takes its time
 
@@ -88,10 +88,10 @@ def up(
     live: Annotated[bool, typer.Option("--live", help="Yes, books of mode live may act.")] = False,
     signer: Annotated[
         list[Path] | None,
-        typer.Option(help="A signer's file: run `submit` with it too, if a book is live. Needs --live."),
+        typer.Option(help="A signer's file: also run `submit` with it, if a book is live. Needs --live."),
     ] = None,
 ) -> None:
-    """Run everything: apply a portfolio, then keep watcher, worker and dry-runs going until Ctrl-C."""
+    """Run everything: apply a portfolio, then run watcher, worker and dry-runs until Ctrl-C."""
     settings = settings_for("up", serving=True)
     with _alone(settings, "up"):
         run(_up(settings, file, signer or [], live=live))

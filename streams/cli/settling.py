@@ -30,12 +30,12 @@ _OUTCOMES = get_args(SaidOutcome)
 def settle(
     book: Annotated[str, typer.Argument(help="The book, as ID or book/ID.", autocompletion=books)],
     order: Annotated[str, typer.Argument(help="The order's number, as `evenkeel hedge` shows it.")],
-    outcome: Annotated[str, typer.Argument(help="What became of it: executed or cancelled.")],
+    outcome: Annotated[str, typer.Argument(help="The order's end: executed or cancelled.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     reason: Reason = "by hand",
 ) -> None:
-    """State what became of a hedge's order whose end the chain does not tell.
+    """State the end of a hedge's order, where the chain does not show it.
 
     Until then the hedge places no further order, so that none is placed twice. The statement is refused if the chain says otherwise, or
     if the position's size contradicts it. The position's size remains what the venue shows, and if the chain tells the end later, that counts.

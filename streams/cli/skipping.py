@@ -22,13 +22,15 @@ from streams.verify import load_shard
 
 def skip(
     shard: Annotated[str, typer.Argument(help="The halted shard: shard/N.")],
-    offset: Annotated[int, typer.Argument(help="The record before which it stands.", min=0)],
+    offset: Annotated[
+        int, typer.Argument(help="The offset of the record before which the shard is halted.", min=0)
+    ],
     *,
     reason: Reason = "by hand",
 ) -> None:
-    """Let a halted shard go on behind a record of a type that no Evenkeel has: its bytes are kept as a dead letter.
+    """Let a halted shard pass over a record of an unknown type; its bytes are kept as a dead letter.
 
-    Not behind what a newer Evenkeel wrote: upgrade the workers, and nothing is lost.
+    For a record of a newer Evenkeel, upgrade the workers instead: then nothing is lost.
     """
     settings = settings_for("skip")
     if not keys.shard.matches(shard):

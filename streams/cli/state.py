@@ -22,7 +22,7 @@ state = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="What a shard remembers, and whether it is right.",
+    help="Show a shard's state, or verify it.",
 )
 
 _SHOWN = 20
@@ -35,7 +35,9 @@ _SHOWN_CHARACTERS = 160
 
 @state.command()
 def show(
-    prefix: Annotated[str, typer.Argument(help="Only entries whose key begins so, e.g. pool/0x...")] = "",
+    prefix: Annotated[
+        str, typer.Argument(help="Only entries whose key begins with this, e.g. pool/0x...")
+    ] = "",
     *,
     shard: OneShard = None,
     as_json: AsJson = False,

@@ -29,17 +29,17 @@ def kill(
     *,
     reason: Reason = "kill switch",
     cancel: Annotated[
-        bool, typer.Option("--cancel", help="Cancel what is signed and no block has, too.")
+        bool, typer.Option("--cancel", help="Also cancel signed transactions that are not mined.")
     ] = False,
     local: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Stop the signer of this file, from its own machine and without a broker, by its stop file.",
+            help="Stop the signer of this file by its stop file, on its own machine and without a broker.",
         ),
     ] = None,
 ) -> None:
-    """Stop acting, now: nothing is proposed, commanded or signed until `resume`. What is signed may be mined."""
+    """Stop acting at once: nothing is proposed, submitted or signed until `resume`. What is signed may be mined."""
     if local:
         _kill_here(local, reason, cancels=cancel)
         return
@@ -76,9 +76,11 @@ async def _say_what_is_cancelled(settings: Settings) -> None:
 def drain(
     *,
     reason: Reason = "drained",
-    within_s: Annotated[int, typer.Option("--within", min=1, help="Seconds to wait at most.")] = 600,
+    within_s: Annotated[
+        int, typer.Option("--within", min=1, help="The longest time to wait, in seconds.")
+    ] = 600,
 ) -> None:
-    """Pause everything, then wait until no intent is open and every record is in a checkpoint: safe to stop."""
+    """Pause everything, then wait until no intent is open and every record is processed: safe to stop."""
     run(_drain(settings_for("drain"), reason, within_s))
 
 

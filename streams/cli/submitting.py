@@ -21,20 +21,20 @@ _CALL_TIMEOUT_S = 10.0
 
 
 def submit(
-    file: Annotated[Path, typer.Argument(help="The signer's file: its key, its pools, its limits.")],
+    file: Annotated[Path, typer.Argument(help="The signer's file, with its key, pools and limits.")],
     *,
     live: Annotated[bool, typer.Option("--live", help="Yes, send transactions.")] = False,
     accept_nonce: Annotated[
         bool,
         typer.Option(
-            "--accept-nonce", help="The key was used elsewhere on purpose: go on from the chain's nonce."
+            "--accept-nonce", help="The key was used elsewhere on purpose: continue from the chain's nonce."
         ),
     ] = False,
     cancel: Annotated[
         bool,
         typer.Option(
             "--cancel-all",
-            help="Cancel every transaction that waits in the mempool, then end. Needs the key and the chain, no broker.",
+            help="Cancel every transaction that waits in the mempool, then end. Needs only the key and a node, no broker.",
         ),
     ] = False,
     up_to_nonce: Annotated[
@@ -43,18 +43,18 @@ def submit(
             "--up-to-nonce",
             min=1,
             metavar="N",
-            help="With --cancel-all: also nonces below N of which no node tells, as of what was sent privately.",
+            help="With --cancel-all: also cancel nonces below N that no node shows, such as those of private transactions.",
         ),
     ] = None,
     new_signer: Annotated[
         bool,
         typer.Option(
             "--new-signer",
-            help="It never signed here, or its journal is lost: begin one. Without --live, do only that.",
+            help="Begin a journal, for a signer that has none or whose journal is lost. Without --live, do only that.",
         ),
     ] = False,
 ) -> None:
-    """Sign and send what the books want, within the signer's own limits; or take back what waits."""
+    """Sign and send live books' transactions within the signer's own limits; or cancel waiting ones."""
     settings = settings_for("submit", serving=not cancel)
     signer_file = signer_file_for(settings, file)
     if cancel:

@@ -25,7 +25,11 @@ from streams.settings import Settings
 from streams.yaml_positions import did_you_mean
 
 topics = typer.Typer(
-    cls=Group, rich_markup_mode=None, help="Look at the topics.", add_completion=False, no_args_is_help=True
+    cls=Group,
+    rich_markup_mode=None,
+    help="List the topics, read them, and print their schemas and ACLs.",
+    add_completion=False,
+    no_args_is_help=True,
 )
 
 
@@ -64,7 +68,7 @@ def tail(
     topic: Annotated[
         str,
         typer.Argument(
-            help="Its name, with or without the .v1: events, decisions, positions, ...",
+            help="The topic's name, with or without .v1: events, decisions, positions, ...",
             autocompletion=completing.topics,
         ),
     ],
@@ -73,24 +77,25 @@ def tail(
         bool, typer.Option("--from-beginning", help="Begin with the oldest record.")
     ] = False,
     last: Annotated[
-        int, typer.Option("--last", "-n", min=0, help="How many of each shard's last records to begin with.")
+        int, typer.Option("--last", "-n", min=0, help="Begin with this many of each shard's last records.")
     ] = 10,
     shard: Annotated[int | None, typer.Option(help="Only this shard.")] = None,
     book: Annotated[
-        str | None, typer.Option(help="Only what names this book.", autocompletion=completing.books)
+        str | None, typer.Option(help="Only records that name this book.", autocompletion=completing.books)
     ] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only messages of this type.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only from then on: 2026-01-31T12:00 (UTC), or 2h for two hours ago.")
+        str | None,
+        typer.Option(help="Only records from this time on: 2026-01-31T12:00 (UTC), or 2h for two hours ago."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help="Only before then; ends there. Written as --since.")
+        str | None, typer.Option(help="Only records before this time; then end. Written as --since.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow/--no-follow", "-f", help="Wait for more, until Ctrl-C.")
+        bool, typer.Option("--follow/--no-follow", "-f", help="Wait for further records, until Ctrl-C.")
     ] = True,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Fields as they are on the wire instead of sentences.")
+        bool, typer.Option("--raw", help="Show the fields as on the wire instead of sentences.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, with a heading.")] = False,
     as_json: AsJson = False,

@@ -46,7 +46,7 @@ def unwind(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """End a book's hedge: buy back and repay all that it owes, withdraw its collateral, take back what was allowed.
+    """End a book's hedge: buy back and repay its debt, withdraw its collateral, and revoke its allowances.
 
     The book's own plans do it, within what its signer allows, and no limit on costs holds them back. It is a new version of
     the book's policy, so the portfolio file and what is in force differ from then on: a later `apply` leaves the hedge ended,

@@ -37,12 +37,16 @@ class _Source(NamedTuple):
 def volatility(
     pool: Annotated[str, typer.Argument(help="A pool's address, or a file with lines time_s,price.")],
     *,
-    fee: Annotated[str | None, typer.Option(help="A file's fee, as 0.3%.")] = None,
-    block: Annotated[str | None, typer.Option(help="Time between a file's blocks, as 12s.")] = None,
+    fee: Annotated[
+        str | None, typer.Option(help="The pool's fee for a file of prices, such as 0.3%.")
+    ] = None,
+    block: Annotated[
+        str | None, typer.Option(help="The time between blocks for a file of prices, such as 12s.")
+    ] = None,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate how much a market moves per year from a pool's prices: all moves, those without jumps, and the interval.
+    """Estimate a market's volatility per year from a pool's prices: of all moves, of those without jumps, and the interval.
 
     A pool shows moves only beyond the band of its fee. So the pool of the pair with the smallest fee is taken, and what its band hides is
     added. Its prices are those of published swaps or the ones that its shard keeps (price_history in the portfolio file), whichever reach
