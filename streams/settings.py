@@ -77,7 +77,7 @@ _Bounds = Annotated[
 
 
 class Settings(KafkaSettings, BaseSettings):
-    """How this process reaches the broker and the chain, and where it keeps its files."""
+    """The settings of a process: broker, nodes, chain and files."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -89,33 +89,33 @@ class Settings(KafkaSettings, BaseSettings):
     )
 
     broker: Annotated[str, AfterValidator(_hosts)] | None = None
-    """The broker's address, `host:port`, several with commas."""
+    """The addresses of the Kafka brokers, `host:port`, several with commas."""
     rpc_url: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)] = ()
-    """The nodes' http(s) URLs, the preferred one first, with commas. Secret: a key may be in them."""
+    """The nodes' http(s) URLs with commas, the preferred one first. Secret, because a URL may contain a key."""
     rpc_ws: Annotated[SecretStr, AfterValidator(_ws)] | None = None
-    """A node's ws(s) URL, over which the watcher hears of new blocks, to look for them at once and more seldom else. Secret."""
+    """A node's ws(s) URL for notices of new blocks: the watcher polls at once after a notice, and less often otherwise. Secret."""
     rpc_quorum: Annotated[int, Field(ge=1)] | None = None
     """How many nodes must report a block before the watcher follows it; by default one of two, two of three or more."""
     rpc_per_second: _Bounds = ()
-    """How many questions per second a node may be asked: one number for all nodes, or one for each, in the order of their URLs."""
+    """The most calls per second to a node: one number for all nodes, or one for each in the order of the URLs."""
     rpc_per_day: _Bounds = ()
-    """How many questions in any 24 hours a node may be asked, counted from the process's start; written likewise."""
+    """The most calls to a node in any 24 hours, counted from the process's start; one number or one for each node."""
     rpc_share: Annotated[int, Field(ge=1, le=100)] = 100
-    """Which percent of these bounds this process may use, where others ask the same nodes. `evenkeel up` divides its own among what it starts."""
+    """The percentage of these budgets that this process may use. `evenkeel up` divides its own among its children."""
     chain_id: Annotated[int, Field(gt=0)] | None = None
-    """The deployment's chain."""
+    """The chain's id."""
     partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS
-    """How many shards, the same for every process."""
+    """The number of shards, the same for every process."""
     folder: Path = DEFAULT_FOLDER
-    """Where this run keeps its files."""
+    """The folder for this run's files."""
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)] = socket.gethostname()
-    """Names this process among those of its kind; the same after a restart."""
+    """The name of this process among those of its kind; the same after a restart."""
     cache: Path | None = None
-    """Where downloads are kept; by default in the user's cache folder."""
+    """The folder for downloads; by default in the user's cache folder."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What is logged at least."""
+    """The lowest level that is logged."""
     _role: str = ""
 
     @cached_property

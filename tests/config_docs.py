@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr, StringConstraints
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from pipeline.units import Wei
 from streams.human_numbers import (
     bps_text,
     parse_bps,
@@ -19,6 +20,7 @@ from streams.human_numbers import (
     price_move_text,
     seconds_text,
 )
+from streams.portfolio.hedge_sections import read_ratio
 from streams.portfolio.names import read_address, read_pool
 from streams.portfolio.sections import Portfolio
 from streams.settings import Settings, variable_of
@@ -29,10 +31,14 @@ from streams.submit.venues.uniswap_v3.section import FurtherDeployment
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGINNING = r"""# Configuration
 
-Made by `make config-docs` from the code that reads it. A *share* is written `5%` or `25 bps`; a *price move* likewise, and `6%` is from
-/1.06 to \*1.06 of a price, kept as the nearest whole number of steps of 0.01 %, compounded; a *time* `30s`, `5m`, `3h`, `14d`; an *address* may be
-an ENS name, except in a signer's file. A field without a default must be there. `evenkeel init` writes an example; `evenkeel check` holds a file against these rules and
-the chain. How they work together is in [operations.md](operations.md).
+Made by `make config-docs` from the code that reads the files. How the settings work together is in [operations.md](operations.md). `evenkeel init` writes an example, and
+`evenkeel check` checks a file against these rules and the chain.
+
+- A *share* is written `5%` or `25 bps`.
+- A *price move* is written in the same way: `6%` is from /1.06 to \*1.06 of a price. It is stored as the nearest whole number of compounded steps of 0.01 %.
+- A *time* is written `30s`, `5m`, `3h` or `14d`.
+- An *address* may be an ENS name, except in a signer's file.
+- A field whose column *default* is empty is required.
 """
 WORDS = {
     parse_bps: "share",
@@ -40,9 +46,10 @@ WORDS = {
     parse_seconds: "time",
     read_address: "address",
     read_pool: "pool",
+    read_ratio: "share or `auto`",
 }
-UNITS = {"_ether": 10**18, "_gwei": 10**9}
-"""Of fields that are kept in wei, as they are written."""
+WEI_PER_UNIT = {"_ether": 10**18, "_gwei": 10**9}
+"""The units of fields that are stored in wei, by a part of the field's name."""
 MADE = {variable_of("instance"): "the host's name"}
 """Defaults that are not the same everywhere."""
 PLAIN: Mapping[Any, str] = {
@@ -60,7 +67,7 @@ def written() -> dict[Path, bytes]:
     parts = [
         BEGINNING,
         "## The environment\n",
-        "Each may stand in `evenkeel.yaml` too, in lower case and without `EVENKEEL_`.\n",
+        "Each can be set in `evenkeel.yaml` too, in lower case and without `EVENKEEL_`.\n",
         table(Settings, {name: variable_of(name) for name in Settings.model_fields}),
         "## The portfolio file\n",
         *sections(Portfolio, ""),
@@ -95,8 +102,7 @@ def table(model: type[BaseModel], names: Mapping[str, str] | None = None) -> str
 
 def row(name: str, field: FieldInfo) -> str:
     """Write one field."""
-    in_coins = any(unit in name for unit in UNITS)
-    takes = "number" if in_coins else in_words(field.annotation, tuple(field.metadata))
+    takes = "number" if field.annotation is Wei else in_words(field.annotation, tuple(field.metadata))
     text = " ".join(str(field.description or "").replace("|", "/").split()).removesuffix(".")
     return f"| `{name}` | {takes} | {default_of(name, field, takes)} | {text[:1].upper()}{text[1:]}. |"
 
@@ -162,8 +168,8 @@ def default_of(name: str, field: FieldInfo, takes: str) -> str:
     value = field.default
     if name in MADE:
         return MADE[name]
-    for unit, wei in UNITS.items():
-        if unit in name:
+    for unit, wei in WEI_PER_UNIT.items():
+        if unit in name and field.annotation is Wei:
             return f"`{plain_number(Decimal(value) / wei)}`"
     if field.is_required() or value is PydanticUndefined:
         return ""

@@ -18,7 +18,7 @@ chain:
   # venues:                     # further deployments; their pools are followed, and nothing but a hedge acts there
   #   - {name: fork, kind: uniswap_v3, factory: "0x...", position_manager: "0x..."}
   #   - {name: aave, kind: aave_v3, pool: "0x...", configurator: "0x...", oracle: "0x..."}  # a lending market: collateral and debt count
-  # live_on: $chain_id                # the chain's number once more: only then may a book be live
+  # live_on: $chain_id                # the chain's id again, without which no book may be live
 
 books:
 $books""")

@@ -20,19 +20,19 @@ class KafkaSettings(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     kafka_security_protocol: Protocol = "PLAINTEXT"
-    """How the broker is reached."""
+    """The security protocol of the broker's listener."""
     kafka_sasl_mechanism: Mechanism | None = None
-    """How its user logs in."""
+    """The SASL mechanism."""
     kafka_user: str | None = Field(default=None, pattern=r"^[^\x00-\x1f]+$")
-    """Its user."""
+    """The broker's user of this process's role."""
     kafka_password_file: Path | None = None
-    """Holds the user's password on one line: ours, of mode 0600."""
+    """A file with the user's password on one line, owned by this user, with mode 0600."""
     kafka_ca: Path | None = None
-    """Who may vouch for the broker; by default the system's authorities."""
+    """A file with the authority that signs the broker's certificate; by default the system's authorities."""
     kafka_certificate: Path | None = None
-    """The client's certificate."""
+    """A file with the client certificate."""
     kafka_key: Path | None = None
-    """The client certificate's key, in the clear: ours, of mode 0600."""
+    """A file with the client certificate's key, unencrypted, owned by this user, with mode 0600."""
 
     def contradictions(self) -> Iterator[Problem]:
         """List settings that are missing, and those that the protocol would not use."""

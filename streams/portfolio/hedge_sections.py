@@ -14,77 +14,78 @@ Factor = Annotated[Decimal, Field(ge=1, le=100)]
 
 
 class LawBandSection(Section):
-    """A band that follows from what a stray and a trade cost, in place of `act` and `back`."""
+    """A band derived from the costs of a deviation and of a trade, in place of `act` and `back`."""
 
     risk_aversion: Annotated[Decimal, Field(ge=Decimal("0.1"), le=100)] = Decimal(4)
-    """How much a stray weighs: relative risk aversion, of the book's whole value."""
+    """The relative risk aversion, with respect to the book's value: how much a deviation weighs."""
     step_cost: Annotated[Decimal, Field(gt=0)] = Field(
-        description="what each step costs whatever its size, mostly gas, in whole quote"
+        description="the fixed cost of a step, mostly gas, in whole quote"
     )
     trade_cost: Share | None = None
-    """Of what is traded; by default the fee of the reference pool."""
+    """The cost of a trade as a share of its amount; by default the fee of the reference pool."""
 
 
 class HedgeBandSection(Section):
-    """How far the net base exposure may stray from its target, as shares of all base that the book has."""
+    """How far the net base exposure may be from its target, as shares of all base of the book."""
 
     act: Share = Bps(500)
     """How far the net exposure may be from its target before the hedge acts."""
     back: Share = Bps(200)
-    """How far from its target an action leaves it, on the side that it came from."""
+    """How far from its target an action leaves the net exposure, on the side from which it came."""
     law: LawBandSection | None = None
-    """Both by the law of the cheapest band, from the gamma of the book's ranges as they are."""
+    """Derives both edges: the cheapest band for the present gamma of the book's ranges."""
 
 
-def _read_ratio(text: object) -> object:
+def read_ratio(text: object) -> object:
+    """Read a hedge's ratio: a share, or `auto`. Raises: ValueError."""
     return text if text == "auto" else parse_bps(text)
 
 
-Ratio = Annotated[Bps | Literal["auto"], BeforeValidator(_read_ratio)]
+Ratio = Annotated[Bps | Literal["auto"], BeforeValidator(read_ratio)]
 """A share, or `auto`."""
 
 
 class HedgeSection(Section):
     """A short of the base at a lending market, or at another venue where a book can be hedged. Amounts are in the base; health factors are plain numbers."""
 
-    venue: str = Field(description="one of chain.venues, at which a book can be hedged")
+    venue: str = Field(description="one of chain.venues at which a book can be hedged")
     collateral: str | None = None
-    """The token that secures it, by symbol or address: the quote, one of `quote_equivalents` or of `assets`; left out, it is the quote."""
+    """The token that secures the hedge, by symbol or address: the quote (the default), one of `quote_equivalents` or one of `assets`."""
     ratio: Ratio = Bps(6_500)
-    """How much of the base exposure is to be hedged; 0%: nothing, whatever is there is closed; auto: as much as `horizon` and `alpha` allow."""
+    """The hedged share of the base exposure; 0%: none, and an existing hedge is ended; auto: as much as `horizon` and `alpha` allow."""
     horizon: Duration = Seconds(90 * 86_400)
-    """Of `ratio: auto`: within this time a liquidation is to stay unlikely; 1 day to 2 years."""
+    """For `ratio: auto`: the time within which a liquidation must be unlikely; 1 day to 2 years."""
     alpha: Share = Bps(100)
-    """Of `ratio: auto`: the chance of a liquidation within the horizon, if nothing is done until then; up to 50%."""
+    """For `ratio: auto`: the largest probability of a liquidation within the horizon, if nothing is done until then; up to 50%."""
     volatility: Share = Bps(8_000)
-    """Of `ratio: auto`: of the base's price per year, until the book's `price_history` tells it; 1% to 1,000%."""
+    """For `ratio: auto`: the volatility of the base's price per year, until `price_history` is long enough to estimate it; 1% to 1,000%."""
     keep: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    """Base that stays unhedged, in whole base."""
+    """The amount of base to leave unhedged, in whole base."""
     keep_share: Share = Bps(0)
-    """Base that stays unhedged, as a share of all base that the book has."""
+    """The share of the book's base to leave unhedged, beside that amount."""
     band: HedgeBandSection = HedgeBandSection()
-    """When to act, and how far back to go."""
+    """How far the net exposure may be from its target, and where an action leaves it."""
     floor: Factor = Decimal("1.1")
-    """The least health factor after an action, and after `gap` behind it."""
+    """The least health factor after an action, also if the base's price then rises by `gap`."""
     gap: Share = Bps(3_000)
-    """By how much the base's price may jump at once."""
+    """The price jump of the base that a hedge must withstand."""
     act: Factor = Decimal("1.2")
-    """Below this health factor the debt is made smaller at once, whatever else is due."""
+    """The health factor below which the debt is secured at once, before anything else."""
     warn: Factor = Decimal("1.3")
-    """Below this health factor there is an alert."""
+    """The health factor below which an alert is published."""
     largest_debt: Annotated[Decimal, Field(gt=0)] | None = None
-    """The largest debt, in whole base; by default any."""
+    """The largest debt, in whole base; by default no limit."""
     largest_step: Annotated[Decimal, Field(gt=0)] | None = None
-    """The most that one action changes, in whole base; by default any."""
+    """The most that one action sells or buys, in whole base; by default no limit."""
     oracle_within: Share = Bps(200)
-    """How far the price by which the venue liquidates may be from the reference price."""
+    """How far the venue's liquidation price of the base may be from the reference price."""
     oracle_age: Duration = Seconds(90_000)
-    """How old the venue's prices of base and collateral may be, if their sources say so; a stablecoin's is updated once a day."""
+    """How old the venue's prices of base and collateral may be, where their sources state it; a stablecoin's is updated once a day."""
     most_carry: Share = Bps(2_000)
-    """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to, or a short's funding."""
+    """The most that the debt may cost per year, as a share of it, after an action that increases it: the borrow rate after the action, or a short's funding."""
     cooldown: Duration = Seconds(10_800)
-    """How long the hedge rests after it has reached its target."""
+    """The wait after an action that reached the target."""
     pace: Duration = Seconds(600)
-    """How long it rests after a step that was not the last."""
+    """The wait after an action that did not reach the target, or failed."""
     compensate_after: Annotated[Duration, Field(gt=0)] | None = None
-    """After how long without its trade an action takes the leg before it back: what it borrowed is repaid; by default never."""
+    """If an action's trade fails for this long, the leg before it is undone: what was borrowed is repaid; by default never."""

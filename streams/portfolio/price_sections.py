@@ -9,48 +9,52 @@ from streams.portfolio.fields import Addr, Duration, Pool, Section, Share, at_le
 
 
 class PriceSection(Section):
-    """Where a price of a token in the quote comes from: one of these."""
+    """The source of a token's price in the quote: one of these."""
 
     pools: Annotated[tuple[Pool, ...], at_least(1)] | None = Field(
-        default=None, description="pools from it to the quote: each trades what the one before gives"
+        default=None, description="a path of pools from the token to the quote, at their spot prices"
     )
     mean: Annotated[tuple[Pool, ...], at_least(1)] | None = Field(
-        default=None, description="such pools, each at the mean of its price over the window"
+        default=None, description="a path of pools, at their time-weighted mean prices over the window"
     )
     window: Duration | None = None
-    """Of `mean`."""
-    par: str | None = Field(default=None, description="the token that it is worth as much as")
-    feed: Addr | None = Field(default=None, description="a Chainlink feed of it")
+    """The window of `mean`."""
+    par: str | None = Field(default=None, description="a token with which it is valued at par")
+    feed: Addr | None = Field(default=None, description="the address of a Chainlink feed of its price")
     max_age: Duration | None = None
-    """How old the feed's answer may be; by default its heartbeat and a tenth, where the chain's file has the feed."""
-    counts_in: str | None = Field(default=None, description="what the feed counts in: quote or base")
+    """How old the feed's answer may be; by default its heartbeat plus a tenth, if the chain's file has the feed."""
+    counts_in: str | None = Field(
+        default=None, description="the token in which the feed counts: quote or base"
+    )
 
 
 class ReferenceSection(PriceSection):
-    """A further price of a token: a book acts only while spot is near it."""
+    """A further price of a token, which spot must be near before the book acts."""
 
     within: Share = Bps(100)
-    """How far spot may be from it."""
+    """How far spot may be from this price."""
 
 
 class AssetSection(Section):
-    """A token beside base and quote that counts in the book's value."""
+    """A further token that counts in the book's value."""
 
-    token: str = Field(description="its symbol or address")
+    token: str = Field(description="the token's symbol or address")
     price_path: Annotated[tuple[Pool, ...], at_least(1)] | None = Field(
-        default=None, description="pools from it to the quote: each trades what the one before gives"
+        default=None, description="a path of pools from the token to the quote, at their spot prices"
     )
-    price: PriceSection | None = Field(default=None, description="what values it, where no price_path does")
+    price: PriceSection | None = Field(
+        default=None, description="the source of its price, in place of price_path"
+    )
     references: tuple[ReferenceSection, ...] = ()
-    """Further prices: a book acts only while spot is near them."""
+    """Further prices, which spot must be near before the book acts."""
     target_share: Share | None = None
-    """Which share of the book's value is to be in it; by default any."""
+    """The wanted share of the token in the book's value; by default none."""
 
 
 class PriceHistorySection(Section):
-    """How much of its pools' prices a book's shard keeps, for `evenkeel volatility`."""
+    """The past prices of its pools that a book's shard keeps, for `evenkeel volatility` and `ratio: auto`."""
 
     every: Duration = Seconds(300)
-    """How far apart the prices that are kept are."""
+    """The interval between the kept prices."""
     span: Duration = Seconds(14 * 86_400)
-    """How far back they go."""
+    """How far back the kept prices go."""

@@ -35,19 +35,19 @@ from streams.portfolio.sequencer_section import SequencerSection
 
 
 class VenueSection(Section):
-    """A further venue: its contracts stand beside name and kind, each under its role."""
+    """A further venue, with name, kind, and the address of each of its contracts under the contract's role."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
     __pydantic_extra__: dict[str, Addr]
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
-        description="what the file calls it, in lower case"
+        description="its name in this file, in lower case"
     )
-    kind: str = Field(description="which kind of contracts: uniswap_v3 or aave_v3")
+    kind: str = Field(description="the kind of contracts: uniswap_v3 or aave_v3")
 
     @property
     def contracts(self) -> Mapping[str, Address]:
-        """Where each of its contracts stands, by role."""
+        """The address of each of its contracts, by role."""
         return self.__pydantic_extra__
 
 
@@ -57,34 +57,34 @@ def _read(path: Path) -> Path:
 
 
 class ChainSection(Section):
-    """Which chain, and where Uniswap V3 stands on it: by default where its publishers put it."""
+    """The chain, and the addresses of Uniswap V3 on it; by default those of its official deployment."""
 
-    id: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
+    id: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's id, 1 for Ethereum")
     profile: Annotated[Path, AfterValidator(_read)] | None = None
-    """A file that describes the chain, of the form of those in `contracts_abi/chains`; well-known chains have theirs."""
+    """A file that describes the chain, in the form of those in `contracts_abi/chains`; not needed for built-in chains."""
     wrapped_native: Addr | None = None
-    """The token that wraps the chain's coin; built in for well-known chains."""
+    """The token that wraps the chain's coin; not needed for built-in chains."""
     position_manager: Addr | None = None
-    """Uniswap V3's NonfungiblePositionManager; built in for well-known chains."""
+    """Uniswap V3's NonfungiblePositionManager; not needed for built-in chains."""
     factory: Addr | None = None
-    """Uniswap V3's factory; built in for well-known chains."""
+    """Uniswap V3's factory; not needed for built-in chains."""
     router: Addr | None = None
-    """Uniswap V3's SwapRouter02, for live books; built in for well-known chains."""
+    """Uniswap V3's SwapRouter02, for live books; not needed for built-in chains."""
     live_on: ChainId | None = Field(
-        default=None, description="the chain's number once more: only then may a book be live"
+        default=None, description="the chain's id again, without which no book may be live"
     )
     final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """How many blocks below the head nothing goes back any more; by default the chain's usual depth."""
+    """The depth below the head at which a block is final; by default the chain's usual depth."""
     check_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """How often everything that is followed is read again and compared with the chain, in blocks."""
+    """The interval in blocks at which everything that is followed is read again and compared with the chain."""
     report_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 50
-    """How often each view is published though nothing has changed, in blocks."""
+    """The interval in blocks at which each view is published although it has not changed."""
     max_quarantined: Annotated[int, Field(ge=0, le=10_000)] = 10
-    """How many pools, positions and balances of a shard may be in quarantine before the shard halts."""
+    """The most pools, positions and balances of a shard that may be in quarantine; more halt the shard."""
     sequencer: SequencerSection = SequencerSection()
-    """Who tells whether the sequencer is up, where one orders the chain's blocks."""
+    """The uptime feed of the chain's sequencer, where one orders the blocks."""
     venues: tuple[VenueSection, ...] = ()
-    """Further deployments: other factories of Uniswap V3, venues of hedges such as lending markets."""
+    """Further venues: other deployments of Uniswap V3, and venues of hedges such as lending markets."""
 
     def file(self) -> ChainFile | None:
         """Read the file that describes the chain, where one is named. Raises: ChainFileError where it has changed since."""
@@ -108,144 +108,144 @@ class ChainSection(Section):
 
 
 class TokenSection(Section):
-    """A token whose balances count."""
+    """A token of the book."""
 
     symbol: Annotated[str, StringConstraints(pattern=r"^\S{1,32}$")]
-    """What the file and all screens call it."""
+    """The symbol by which the file and all screens name it."""
     address: Addr
-    """Its contract."""
+    """The address of its contract."""
     decimals: Annotated[int, Field(ge=0, le=36)]
-    """A whole token is ten to this many raw units."""
+    """The token's decimals: a whole token is 10 to this power of raw units."""
 
 
 class TargetBandSection(Section):
-    """Bring the base share back once it has left its band."""
+    """The strategy `target_band`, which brings the base share back once it has left its band."""
 
     name: Literal["target_band"]
-    """The strategy."""
+    """The strategy's name."""
     target_share: Share = Bps(5_000)
-    """Which share of the book's value is to be in base."""
+    """The wanted share of the base in the book's value."""
     band: Share = Bps(1_000)
-    """How far the share may be from its target to either side."""
+    """How far the share may be from its target, to either side."""
     hysteresis: Share = Bps(200)
-    """Once outside, the share counts as outside until it is this much inside the band again."""
+    """A share that has left the band counts as outside until it is this far inside the band again."""
     hold_out_of_range: Duration = Seconds(3_600)
     """How long all liquidity may be out of range before the book moves it."""
     cooldown: Duration = Seconds(3_600)
-    """How long a book rests after it has proposed."""
+    """How long after a proposal no other is made."""
 
 
 class SignersLimitsSection(Section):
-    """What the file of the book's signer allows, under the same names: nothing is planned that it would refuse."""
+    """The limits of the signer's file, under the same names, so that no plan exceeds them."""
 
     max_loss: Share = Bps(100)
-    """Of what a swap or a mint moves, by its minimums."""
+    """The most that a swap or a mint may lose by its minimums, as a share of what it moves."""
     max_share_of_depth: Share = Bps(1_000)
-    """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
+    """The most that a swap or a mint may move, as a share of what the pool holds within 1 % of its price."""
     twap_window: Duration = Seconds(300)
-    """The window of the mean price by which the signer judges."""
+    """The window of the mean price that the signer uses."""
     swap_tolerance: Share = Bps(15)
-    """How far a swap's minimum may be below what the signer's simulation brings."""
+    """How far a swap's minimum may be below its output in the signer's simulation."""
     max_gas_limit: Annotated[int, Field(ge=1, le=30_000_000)] = 5_000_000
-    """Of one transaction, in gas."""
+    """The highest gas limit of one transaction."""
 
 
 class LimitsSection(Section):
-    """What no action of a live book may exceed. Amounts are in the book's quote; what is None follows from pool or chain."""
+    """The limits on each action of a live book. Amounts are in the book's quote; a limit of None follows from the pool or the chain."""
 
     max_cost: Share = Bps(100)
-    """Gas, swap fee and impact of one action, of what is moved."""
+    """The most that gas, swap fee and impact of one action may cost, as a share of what it moves."""
     max_daily_cost: Share = Bps(100)
-    """The same, of all actions within 24 hours, of the book's value."""
+    """The most that all actions within 24 hours may cost, as a share of the book's value."""
     max_daily_gas: Share = Bps(50)
-    """Gas alone within 24 hours, of the book's value."""
+    """The most that gas alone may cost within 24 hours, as a share of the book's value."""
     max_slippage: Share | None = None
-    """How far a swap's worst price may be from the reference; by default by the pool's fee."""
+    """How far a swap's worst price may be from the reference price; the default depends on the pool's fee."""
     swap_tolerance: Share = Bps(15)
-    """How far a swap's minimum may be below what it would bring at its block."""
+    """How far a swap's minimum may be below its output at the plan's block."""
     twap_window: Duration = Seconds(300)
-    """The window of the pool's own mean price, which is the reference."""
+    """The window of the pool's own mean price, which is the reference price."""
     max_spot_from_twap: Annotated[PriceMove, move_up_to(WIDEST_SPOT)] | None = None
-    """How far spot may be from the mean; by default by the pool's fee."""
+    """How far spot may be from the mean; the default depends on the pool's fee."""
     max_notional: Annotated[Decimal, Field(gt=0)] | None = None
-    """What one action may move, in whole quote; by default anything."""
+    """The most that one action may move, in whole quote; by default no limit."""
     max_daily_notional: Annotated[Decimal, Field(gt=0)] | None = None
-    """What actions may move within 24 hours, in whole quote; by default anything."""
+    """The most that all actions within 24 hours may move, in whole quote; by default no limit."""
     max_actions_per_day: Annotated[int, Field(ge=1, le=1_000)] = 6
-    """How many actions within 24 hours."""
+    """The most actions within 24 hours."""
     max_fee_gwei: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """What a unit of gas may cost, in gwei."""
+    """The highest fee per unit of gas, in gwei."""
     max_age_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    """How many blocks after its block an intent may still be signed; by default the chain's."""
+    """How many blocks after its own block an intent may be signed at most; the default depends on the chain."""
     deadline: Duration = Seconds(300)
-    """How long after its block a transaction may still be mined."""
+    """How long after its block a transaction may be mined at most."""
     signer: SignersLimitsSection = SignersLimitsSection()
-    """What the signer's own file allows."""
+    """The limits of the signer's file."""
 
 
 class RerangeSection(Section):
-    """How a live book moves: its liquidity goes to a new range about the price."""
+    """The parameters of a re-range, which moves the book's liquidity to a new range around the price."""
 
     half_width: Annotated[PriceMove, move_up_to(parse_price_move("1000000%"))] = parse_price_move("6%")
     """How far the ends of a new range are from its middle: 6% is from /1.06 to *1.06, rounded to what the pool allows."""
     reserve_base: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    """What stays in the wallet, in whole base."""
+    """What a re-range leaves in the wallet, in whole base."""
     reserve_quote: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    """What stays in the wallet, in whole quote."""
+    """What a re-range leaves in the wallet, in whole quote."""
     standing_base: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
-    """What router and position manager may each go on being allowed to take between plans, in whole base; 0: nothing."""
+    """The allowance that router and position manager may each keep between plans, in whole base; 0: none."""
     standing_quote: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
     """The same in whole quote."""
     on_stall: StallPolicy = "hold_and_alert"
-    """What to do when a step in the middle of a plan cannot go on: wait; give up the swap; leave the tokens and say so."""
+    """What to do when a plan cannot go on in the middle: wait; mint without the swap; leave the tokens in the wallet and publish an alert."""
     stall_after: Duration = Seconds(600)
-    """How long a step may be refused before that happens; an outage of the chain's sequencer does not count."""
+    """How long a plan may be stalled before `on_stall` applies; an outage of the chain's sequencer does not count."""
     large_swaps: LargeSwaps = "split"
-    """What to do where a swap would move the price so far that a sandwich of it pays: one step after another; by a private relay alone; not at all."""
+    """What to do with a swap so large that a sandwich of it would pay: split it into smaller steps; send it through a private relay only; refuse it."""
 
 
 class PoolsAtSection(Section):
-    """Pools of a book that lie at a further venue."""
+    """The pools of a book that belong to a further venue."""
 
     venue: str = Field(description="one of chain.venues")
-    pools: Annotated[tuple[Pool, ...], at_least(1)] = Field(
-        description="those of the book's pools that lie there"
-    )
+    pools: Annotated[tuple[Pool, ...], at_least(1)] = Field(description="the book's pools that belong to it")
 
 
 class BookSection(Section):
-    """One book."""
+    """The policy of one book."""
 
     book: Annotated[BookId, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
-        description="its name, in lower case"
+        description="the book's name, in lower case"
     )
     owner: Addr = Field(description="the account that holds the positions")
     accounts: tuple[Addr, ...] = ()
     """Further accounts whose balances count; the owner's always do."""
     signer: Addr | None = None
-    """The account that signs; today the owner itself."""
-    base: str = Field(description="the token whose share is kept")
-    quote: str = Field(description="the token that value is counted in")
+    """The account that signs; it must be the owner."""
+    base: str = Field(description="the token whose share is kept at a target")
+    quote: str = Field(description="the token in which value is counted")
     tokens: Annotated[tuple[TokenSection, ...], at_least(2)] = Field(
-        description="symbol, address and decimals of base, quote and whatever else the pools hold"
+        description="symbol, address and decimals of base, quote and all other tokens of the pools"
     )
     quote_equivalents: tuple[str, ...] = ()
-    """Tokens that count as the quote at par."""
+    """Tokens that are valued at par with the quote."""
     assets: tuple[AssetSection, ...] = ()
-    """Tokens beside base and quote that count in the book's value."""
-    pools: Annotated[tuple[Pool, ...], at_least(1)] = Field(description="where the book has its positions")
+    """Further tokens that count in the book's value."""
+    pools: Annotated[tuple[Pool, ...], at_least(1)] = Field(
+        description="the pools in which the book has its positions"
+    )
     pools_at: tuple[PoolsAtSection, ...] = ()
-    """Which of the pools lie at a further venue."""
+    """The pools that belong to a further venue."""
     reference_pool: Pool = Field(description="the pool of base and quote whose price values the inventory")
     references: tuple[ReferenceSection, ...] = ()
-    """Further prices of the base: a book acts only while spot is near them."""
+    """Further prices of the base, which spot must be near before the book acts."""
     price_history: PriceHistorySection | None = None
-    """Whether prices of the past are kept, and how many."""
-    strategy: TargetBandSection = Field(description="its name and its parameters")
+    """The past prices to keep; by default none."""
+    strategy: TargetBandSection = Field(description="the strategy's name and parameters")
     limits: LimitsSection = LimitsSection()
-    """What no action may exceed."""
+    """The limits on each action."""
     rerange: RerangeSection = RerangeSection()
-    """How liquidity is moved."""
+    """How liquidity is moved to a new range."""
     hedge: HedgeSection | None = None
     """A short of the base at a venue where a book can be hedged."""
     mode: Mode = "dry-run"
@@ -260,5 +260,5 @@ class BookSection(Section):
 class Portfolio(Section):
     """A whole file."""
 
-    chain: ChainSection = Field(description="which chain the books are on")
-    books: Annotated[tuple[BookSection, ...], at_least(1)] = Field(description="the books to keep")
+    chain: ChainSection = Field(description="the chain of the books")
+    books: Annotated[tuple[BookSection, ...], at_least(1)] = Field(description="the policies of the books")

@@ -13,12 +13,12 @@ _LONGEST_GRACE_S = 86_400
 
 
 class SequencerSection(Section):
-    """Chainlink's feed of whether the chain's sequencer is up. No price counts while it is down, nor within the grace period after."""
+    """The uptime feed of the chain's sequencer. No price counts while the sequencer is down, and within the grace period afterwards."""
 
     uptime_feed: Addr | None = None
-    """The feed's proxy; by default the one of the chain's file."""
+    """The address of the feed's proxy; by default the one in the chain's file."""
     grace: Annotated[Duration, Field(ge=1, le=_LONGEST_GRACE_S)] | None = None
-    """How long after the sequencer is back no price counts; by default the chain file's, else 1h."""
+    """The grace period: how long after an outage no price counts; by default the chain file's, else 1h."""
 
     def feed(self, chain: ChainFile | None) -> SequencerFeed | None:
         """Return which feed counts: the one named here above that of the chain's file; None where neither names one."""

@@ -61,75 +61,79 @@ Gwei = Annotated[Wei, _wei(_WEI_OF_GWEI)]
 class SignerFile(OwnFields):
     """The signer's file."""
 
-    chain: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
+    chain: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's id, 1 for Ethereum")
     keystore: Path | None = None
-    """The key's file, version 3, of mode 0600."""
+    """The keystore file of the key, version 3, with mode 0600."""
     password_file: Path | None = None
-    """The keystore's password on one line, of mode 0600."""
+    """A file with the keystore's password on one line, with mode 0600."""
     devnet_account: Addr | None = None
     """One of anvil's well-known accounts instead of a keystore."""
     stop_file: Path | None = None
-    """While it exists nothing new is signed; by default beside this file, with `.stop` behind its name."""
+    """The file whose existence stops all signing; by default this file's name followed by `.stop`."""
     sequencer: SequencerSection = SequencerSection()
-    """Who tells whether the chain's sequencer is up; built in for well-known chains."""
+    """The uptime feed of the chain's sequencer; not needed for built-in chains."""
     wrapped_native: Addr | None = None
-    """The token that wraps the chain's coin; built in for well-known chains."""
+    """The token that wraps the chain's coin; not needed for built-in chains."""
     venues: tuple[VenueEntry, ...] = ()
-    """Further ones: name, kind, and what the kind needs."""
+    """Further venues: name, kind, and the fields of the kind."""
     single_node: bool = False
-    """One node's word is enough."""
+    """Whether the answers of a single node are enough."""
     allow_http: bool = False
-    """Nodes of other machines may be asked without encryption."""
+    """Whether nodes on other machines may be asked without encryption."""
     send_url: SecretUrl | None = None
-    """A private relay. Secret: its key is in it."""
+    """The URL of a private relay. Secret, because it may contain a key."""
     send_method: SendMethod = "eth_sendRawTransaction"
-    """By which method the relay takes transactions."""
+    """The method by which transactions are sent to the relay."""
     public_after_blocks: Annotated[int, Field(ge=1, le=_MOST_PRIVATE_BLOCKS)] | None = None
-    """After how many blocks private bytes are sent publicly; unless written, never."""
+    """After how many blocks a private transaction is sent publicly too; by default never."""
     policies: dict[BookId, Version] | None = None
-    """The only policies that it acts for, by book; may be left out on a devnet alone."""
+    """The policy version of each book; intents of other versions are refused. May be left out on a devnet only."""
     budget_token: Addr = Field(
-        description="the token that losses and amounts are counted in, one of the pools'"
+        description="the token in which losses and amounts are counted; one of the pools' tokens"
     )
-    max_loss_per_day: Amount = Field(description="what 24 hours may lose at worst, in the budget's token")
-    max_notional: Amount = Field(description="what one transaction may move, in the budget's token")
-    max_notional_per_day: Amount = Field(description="what 24 hours may move, in the budget's token")
+    max_loss_per_day: Amount = Field(
+        description="the largest worst-case loss within 24 hours, in the budget's token"
+    )
+    max_notional: Amount = Field(description="the most that one transaction may move, in the budget's token")
+    max_notional_per_day: Amount = Field(
+        description="the most that may be moved within 24 hours, in the budget's token"
+    )
     max_actions_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 12
-    """How many transactions that trade or move liquidity."""
+    """The most transactions per hour that trade or move liquidity."""
     standing_allowances: dict[Addr, Amount] = Field(
-        default={}, description="by token, what each contract that takes tokens may be allowed"
+        default={}, description="by token, the largest allowance of each contract that takes tokens"
     )
     max_loss: Annotated[Share, share_up_to(_MOST_LOSS)] = Bps(100)
-    """Of what one transaction moves, it may lose this at its worst price."""
+    """The most that one transaction may lose at its worst price, as a share of what it moves."""
     max_gas_limit: Annotated[int, Field(ge=_LEAST_GAS, le=_MOST_GAS)] = 5_000_000
-    """Of one transaction, in gas."""
+    """The highest gas limit of one transaction."""
     max_gas_ether: Ether = Wei(10**18 // 4)
-    """What one transaction's gas may cost, in whole coins of the chain."""
+    """The most that the gas of one transaction may cost, in whole coins of the chain."""
     max_gas_ether_per_day: Ether = Wei(10**18)
-    """What gas may cost within 24 hours."""
+    """The most that gas may cost within 24 hours, in whole coins of the chain."""
     gas_reserve_ether: Ether = Wei(10**18 // 20)
-    """What stays in the account for gas: below it nothing new is signed."""
+    """The amount of coins that a transaction which wraps coins must leave for gas."""
     max_transactions_per_day: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """How many transactions within 24 hours."""
+    """The most transactions within 24 hours."""
     max_deadline: Duration = Seconds(900)
-    """How long after its block a transaction may at most be mined."""
+    """How long after the head's timestamp a signed transaction may be mined at most."""
     max_fee_gwei: Gwei = Wei(200 * 10**9)
-    """What a unit of gas may cost."""
+    """The highest fee per unit of gas, in gwei."""
     cancel_max_fee_gwei: Gwei = Wei(300 * 10**9)
-    """What a unit of gas may cost in a cancellation."""
+    """The highest fee per unit of gas of a cancellation, in gwei."""
     min_tip_gwei: Gwei = Wei(10**8)
-    """The least that is offered for priority, per unit of gas."""
+    """The lowest priority fee per unit of gas, in gwei."""
     max_tip_gwei: Gwei = Wei(20 * 10**9)
-    """The most that is offered for priority, per unit of gas."""
-    # What follows is the chain's, unless it is named.
+    """The highest priority fee per unit of gas, in gwei; a cancellation may offer twice as much."""
+    # The defaults of the following fields depend on the chain.
     max_age_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """How many blocks after its block an intent may still be signed."""
+    """How many blocks after its own block an intent may be signed at most; the default depends on the chain."""
     bump_after_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    """After how many blocks without being mined more is offered."""
+    """After how many blocks a transaction that is not mined is bumped; the default depends on the chain."""
     final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """How many blocks below the head nothing goes back any more."""
+    """The depth below the head at which a block is final; the default depends on the chain."""
     block_time: Duration | None = None
-    """How long a block takes."""
+    """The time between blocks; the default depends on the chain."""
 
     def sections(self) -> tuple[VenueFields, ...]:
         """Read each further venue by its kind. Raises: ValidationError, KeyError where the kind is unknown."""

@@ -57,7 +57,7 @@ def test_an_observation_s_age_counts_on_its_clock_of_32_bits():
 
 
 # ------------------------------------------------------------------ by fee
-LOG_BPS_OF_100_PERCENT = 6_931
+LOG_BPS_OF_100_PERCENT = 6_932
 
 
 @pytest.mark.parametrize(("fee_pips", "ticks"), [(100, 20), (500, 50), (3_000, 100), (10_000, 200)])

@@ -31,18 +31,18 @@ class AaveFields(VenueFields):
 
     pool: Addr = Field(description="the market's Pool")
     tokens: Annotated[dict[Addr, Annotated[Decimal, Field(ge=0, le=10**15)]], Field(min_length=1)] = Field(
-        description="by token that may be supplied, the largest debt of it; 0: none of it is borrowed"
+        description="by token that may be supplied, its largest debt in whole tokens; 0: it is never borrowed"
     )
     least_health: Annotated[Decimal, Field(ge=_LEAST_HEALTH, le=_MOST_HEALTH)] = Field(
-        description="the health factor below which nothing is borrowed, withdrawn or switched"
+        description="the least health factor after a borrowing, a withdrawal or a switch"
     )
     shock: Annotated[Share, AfterValidator(_sane_shock)] = Field(
-        description="by how much prices may move at once: a debt must stand that, too"
+        description="the adverse price move after which a borrowing or a switch must still leave `least_health`"
     )
     max_oracle_deviation: Annotated[Share, share_up_to(_MOST_DEVIATION)] = Bps(200)
-    """How far the market's oracle may be from each reference while anything is borrowed, withdrawn or switched."""
+    """How far the market's oracle may be from each reference for a borrowing, a withdrawal or a switch."""
     emodes: tuple[Annotated[int, Field(ge=1, le=_HIGHEST_EMODE)], ...] = ()
-    """The categories of e-mode that may be chosen."""
+    """The e-mode categories that may be chosen."""
 
     def secures(self, policy: Policy) -> bool:
         """Whether a book is hedged in this pool."""

@@ -11,7 +11,7 @@ from streams.submit.venues.uniswap_v3.terms import NamedFeed, NamedReferences
 _LONGEST_HEARTBEAT_S = 2 * 86_400
 _MOST_DEVIATION = Bps(200)
 _LATE_DIVISOR = 10
-"""A feed may be a tenth of its heartbeat late, unless the file says more."""
+"""The default of a feed's `max_age` is its heartbeat plus a tenth of it."""
 
 
 def _sane_heartbeat(heartbeat_s: Seconds) -> Seconds:
@@ -32,7 +32,7 @@ class FeedSection(Section):
     max_age: Duration | None = None
     """How old an answer may be, one to two heartbeats; by default a tenth more than the heartbeat."""
     deviation: Annotated[Share, share_up_to(_MOST_DEVIATION)] = Bps(50)
-    """By how much the price may move before the feed answers again."""
+    """The price move after which the feed's answer is updated."""
 
     @model_validator(mode="after")
     def _check_age(self) -> Self:

@@ -35,33 +35,33 @@ def _sane_window(window_s: Seconds) -> Seconds:
 
 
 class FirstDeployment(Section):
-    """Fields of the file itself: the first deployment, and the prices by which all deployments are judged."""
+    """The file's own fields: the first deployment, and the settings of prices for all deployments."""
 
     pools: tuple[Addr, ...] = Field(default=(), description="the pools that may be traded and provided in")
     factory: Addr | None = None
-    """Uniswap V3's factory; built in for well-known chains."""
+    """Uniswap V3's factory; not needed for built-in chains."""
     router: Addr | None = None
-    """Its SwapRouter02; built in for well-known chains."""
+    """Uniswap V3's SwapRouter02; not needed for built-in chains."""
     position_manager: Addr | None = None
-    """Its NonfungiblePositionManager; built in for well-known chains."""
+    """Uniswap V3's NonfungiblePositionManager; not needed for built-in chains."""
     references: ReferencesSection = ReferencesSection()
-    """What else prices the pairs; the price that is worst for the owner counts."""
+    """Further prices of the pairs; the price that is worst for the owner counts."""
     single_reference: bool = False
-    """A pair may be priced by its pool alone."""
+    """Whether a pair may be priced by its pool alone."""
     twap_window: Annotated[Duration, AfterValidator(_sane_window)] = Seconds(300)
     """The window of each pool's own mean price, 3m to 1d."""
     max_observation_age: Annotated[Duration, Field(gt=0, le=_DAY_S)] = Seconds(3_600)
     """How old a pool's newest observation may be."""
     max_spot_from_twap: Annotated[PriceMove, move_up_to(WIDEST_SPOT)] | None = None
-    """How far spot may be from the mean; by default by the pool's fee."""
+    """How far spot may be from a reference; the default depends on the pool's fee."""
     max_spot_from_twap_withdrawing: Annotated[PriceMove, move_up_to(WIDEST_SPOT_WITHDRAWING)] = (
         WITHDRAWING_LOG_BPS
     )
-    """How far spot may be from a reference while liquidity is only taken out; never less than `max_spot_from_twap`."""
+    """How far spot may be from a reference for a transaction that only withdraws liquidity; never less than `max_spot_from_twap`."""
     swap_tolerance: Annotated[Share, share_up_to(_MOST_TOLERANCE, _TOLERANCE_WHY)] = Bps(15)
-    """How far a swap's minimum may be below what the simulation brings."""
+    """How far a swap's minimum may be below its output in the simulation."""
     max_share_of_depth: Annotated[Share, share_up_to(_WHOLE)] = Bps(1_000)
-    """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
+    """The most that a swap or a mint may move, as a share of what the pool holds within 1 % of its price."""
 
     def references_named(self, chain_id: ChainId) -> NamedReferences:
         """List the references that the file names. On the devnet a single pool is enough."""
@@ -69,7 +69,7 @@ class FirstDeployment(Section):
 
 
 class FurtherDeployment(VenueFields):
-    """An entry of the file's `venues` of kind `uniswap_v3`. Its prices are judged as at the first deployment."""
+    """An entry of kind `uniswap_v3` in `venues`. The settings of prices are those of the first deployment."""
 
     factory: Addr = Field(description="the factory that made its pools")
     router: Addr = Field(description="its router, of the form SwapRouter02")

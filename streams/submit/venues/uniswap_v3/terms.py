@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from streams.submit.node import SimulatedLog
     from streams.submit.simulation import Effect
 
-WITHDRAWING_LOG_BPS = LogBps(6_931)
-"""100 %: twice a reference's price, or half of it."""
+WITHDRAWING_LOG_BPS = LogBps(6_932)
+"""100 %, as a signer's file writes it: twice a reference's price, or half of it. Rounds: to the nearest step."""
 
 
 class PricedPool(msgspec.Struct, frozen=True, kw_only=True):
