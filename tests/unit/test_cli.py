@@ -250,7 +250,7 @@ def test_a_typing_error_is_met_with_what_may_be_meant(evenkeel, arguments, says)
     ("arguments", "says"),
     [
         (("apply",), "error: cannot read portfolio.yaml: No such file or directory"),
-        (("check", "wrong.yaml"), "error: wrong.yaml:1:1: chain: missing: which chain the books are on"),
+        (("check", "wrong.yaml"), "error: wrong.yaml:1:1: chain: missing: the chain of the books"),
         (("positions",), "error: broker is not set: set EVENKEEL_BROKER"),
         (("topics", "list"), "error: broker is not set"),
         (("pause", "pool/0x1"), "error: pool/0x1 cannot be paused: all, or book/ID"),

@@ -514,7 +514,7 @@ def test_two_books_of_one_name_are_refused():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "chain: missing: which chain"),
+        ("", "chain: missing: the chain of the books"),
         ("- 1\n- 2\n", "must hold fields"),
         ("just words", "must hold fields"),
         ("chain: [\n", "no YAML"),
