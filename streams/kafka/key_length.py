@@ -3,7 +3,7 @@
 Every record that is read comes through here, so each type is given a function of its own, made from its fields once:
 
     def fits(value):
-        return -LIMIT < value.nonce < LIMIT and len(value.intent) <= 256
+        return LEAST < value.nonce < MOST and len(value.intent) <= 256
 """
 
 from collections.abc import Callable, Iterator
@@ -47,44 +47,39 @@ def _fits_free(value: Any) -> bool:
 def _check(kind: Any, *, is_name: bool) -> Callable[[Any], bool]:
     """Make the function that checks values of a type."""
     info = inspect.type_info(kind)
-    names: Names = {"LIMIT": _LIMIT, "UNSET": UNSET, "fits": _fits, "fits_free": _fits_free}
-    if isinstance(info, inspect.StructType):
-        source = " and ".join(_of_fields(info, names, is_name=is_name))
-    else:
-        source = _of_value(info, "value", names, is_name=is_name)
+    names: Names = {"LEAST": -_LIMIT, "MOST": _LIMIT, "UNSET": UNSET, "fits": _fits, "fits_free": _fits_free}
+    source = _of_value(info, "value", is_name=is_name)
     exec(f"def check(value):\n    return {source or True}", names)  # noqa: S102 - made of the names in our own types alone
     check: Callable[[Any], bool] = names["check"]
     return check
 
 
-def _of_fields(info: inspect.StructType, names: Names, *, is_name: bool) -> Iterator[str]:
+def _of_fields(info: inspect.StructType, of: str, *, is_name: bool) -> Iterator[str]:
     left_out = {each.name for each in msgspec.structs.fields(info.cls) if each.default is UNSET}
     for field in info.fields:
-        at = f"value.{field.name}"
-        source = _of_value(field.type, at, names, is_name=is_name and field.name not in _FREE)
+        at = f"{of}.{field.name}"
+        source = _of_value(field.type, at, is_name=is_name and field.name not in _FREE)
         if source:
             yield f"({at} is UNSET or {source})" if field.name in left_out else source
 
 
-def _of_value(info: inspect.Type, at: str, names: Names, *, is_name: bool) -> str:
+def _of_value(info: inspect.Type, at: str, *, is_name: bool) -> str:
     """Return the source of what checks `at`, a value of a type; empty where nothing in it can be too long."""
     match info:
         case inspect.IntType():
-            return f"-LIMIT < {at} < LIMIT"
+            return f"LEAST < {at} < MOST"
         case inspect.StrType():
             return f"len({at}) <= {LONGEST_NAME}" if is_name else ""
-        case inspect.StructType(cls=kind):
-            name = f"check_{len(names)}"
-            names[name] = _check(kind, is_name=is_name)
-            return f"{name}({at})"
+        case inspect.StructType():
+            return " and ".join(_of_fields(info, at, is_name=is_name))
         case inspect.VarTupleType(item_type=item):
-            of_item = _of_value(item, "item", names, is_name=is_name)
+            of_item = _of_value(item, "item", is_name=is_name)
             return f"all([{of_item} for item in {at}])" if of_item else ""
         case inspect.UnionType(types=kinds):
             others = [each for each in kinds if not isinstance(each, inspect.NoneType)]
             if len(others) > 1:
                 return _by_type(at, is_name=is_name)
-            one = _of_value(others[0], at, names, is_name=is_name)
+            one = _of_value(others[0], at, is_name=is_name)
             return f"({at} is None or {one})" if one else ""
         case inspect.AnyType():
             return _by_type(at, is_name=is_name)
