@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Fact, Unreadable
+from pipeline.units import Address
 from pipeline.venues.port import VenueBlock
 
 _LONGEST_REASON = 500
@@ -20,17 +21,28 @@ def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded
     A log with a known topic and an impossible shape stays in, as `Unreadable`.
     """
     decoded: list[Decoded] = []
+    of_emitters: dict[Address, VenueBlock | None] = {}
     for log in logs:
-        for block in blocks:
-            if block.emits(log):
-                try:
-                    fact = block.decode(log)
-                except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops
-                    fact = _unreadable(log, error)
-                if fact is not None:
-                    decoded.append((block, log, fact))
-                break
+        emitter = log.address
+        if emitter not in of_emitters:
+            of_emitters[emitter] = _block_of(emitter, blocks)
+        block = of_emitters[emitter]
+        if block is None:
+            continue
+        try:
+            fact = block.decode(log)
+        except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops
+            fact = _unreadable(log, error)
+        if fact is not None:
+            decoded.append((block, log, fact))
     return decoded
+
+
+def _block_of(emitter: Address, blocks: Sequence[VenueBlock]) -> VenueBlock | None:
+    for block in blocks:
+        if block.emits(emitter):
+            return block
+    return None
 
 
 def _unreadable(log: RawLog, error: Exception) -> Unreadable:

@@ -152,8 +152,9 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     tables.put(keys.SET_ASIDE, None)
     tables.begin(event.block)
     tables.finalise(chain.final_depth_blocks)
-    for venue in venues(tables):
-        venue.follow_logs(tables, event)
+    if event.logs:
+        for venue in venues(tables):
+            venue.follow_logs(tables, event)
     return Arrival.APPLIES
 
 

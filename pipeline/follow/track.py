@@ -25,11 +25,12 @@ class FailedItems:
         """Start from the items in quarantine."""
         self.reasons: dict[str, str] = {}
         """Reason by item that fails within this block."""
-        self._held = quarantined(shard.tables)
+        self.held = quarantined(shard.tables)
+        """By item that was in quarantine before."""
 
     def is_closed(self, item: str) -> bool:
         """Return whether an item must not be updated, because of this block or of an earlier one."""
-        return item in self.reasons or item in self._held
+        return item in self.reasons or item in self.held
 
     def failed(self, item: str) -> bool:
         """Return whether an item fails within this block."""
@@ -54,8 +55,7 @@ def track(
 ) -> Tracked:
     """Apply a block's facts and reads, then write the results; which items fail follows from the log alone."""
     for block, log, fact in decoded:
-        item = block.item_of(log)
-        if items.is_closed(item):
+        if (items.reasons or items.held) and items.is_closed(block.item_of(log)):
             continue
         try:
             # of every log: cheaper than `isinstance`, which looks at all its bases
@@ -63,7 +63,7 @@ def track(
                 raise MalformedLogError(fact.reason)  # noqa: TRY301 - handled like any other failure
             block.apply(log, fact)
         except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops
-            items.fail(item, f"{type(error).__name__}: {error}")
+            items.fail(block.item_of(log), f"{type(error).__name__}: {error}")
     for block in blocks:
         block.spread_failures()
     for block in blocks:

@@ -8,7 +8,8 @@ def grown(growth_x128: GrowthX128, fee: RawAmount, liquidity: Liquidity) -> Grow
     """Add a fee to the growth per unit of liquidity in range; without liquidity nothing is added. Rounds: down."""
     if not liquidity or not fee:
         return growth_x128
-    return GrowthX128((growth_x128 + (fee << 128) // liquidity) & MAX_UINT256)
+    # of every swap: to call the unit takes as long as the rest
+    return (growth_x128 + (fee << 128) // liquidity) & MAX_UINT256  # type: ignore[return-value]
 
 
 def growth_beyond(global_x128: GrowthX128, outside_x128: GrowthX128) -> GrowthX128:

@@ -81,9 +81,16 @@ def tick_at_sqrt_price(sqrt_price_x96: SqrtPriceX96) -> Tick:
 
 def is_at_tick(sqrt_price_x96: SqrtPriceX96, tick: Tick) -> bool:
     """Return whether a price lies within a tick: from its lower end to below that of the next."""
+    lower_x96, upper_x96 = prices_of_tick(tick)
+    return lower_x96 <= sqrt_price_x96 < upper_x96
+
+
+@lru_cache(maxsize=1 << 15)
+def prices_of_tick(tick: Tick) -> tuple[SqrtPriceX96, SqrtPriceX96]:
+    """Return the price from which on a pool is at a tick, and the one at which it no longer is; (0, 0) of a tick that no pool can be at."""
     if not MIN_TICK <= tick < MAX_TICK:
-        return False
-    return sqrt_price_at_tick(tick) <= sqrt_price_x96 < sqrt_price_at_tick(Tick(tick + 1))
+        return SqrtPriceX96(0), SqrtPriceX96(0)
+    return sqrt_price_at_tick(tick), sqrt_price_at_tick(Tick(tick + 1))
 
 
 def max_liquidity_per_tick(tick_spacing: int) -> Liquidity:

@@ -53,8 +53,8 @@ class VenueBlock(Protocol):
     swaps: list[tuple[RawLog, Fact]]
     """Trades of followed pools, in log order."""
 
-    def emits(self, log: RawLog) -> bool:
-        """Return whether a log comes from a contract of this venue."""
+    def emits(self, emitter: Address) -> bool:
+        """Return whether a contract's logs are of this venue; asked once per contract."""
 
     def decode(self, log: RawLog) -> Fact | None:
         """Decode one log of this venue; None where it is about nothing that is followed. Raises: MalformedLogError."""

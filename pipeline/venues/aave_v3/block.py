@@ -52,9 +52,9 @@ class AaveBlock:
         self._accounts: dict[str, AaveAccount] = {}
         self._reserves: dict[str, AaveReserve] = {}
 
-    def emits(self, log: RawLog) -> bool:
-        """Return whether a log comes from the market's contracts."""
-        return log.address in (self._at.pool, self._at.configurator) or log.address in self._tokens
+    def emits(self, emitter: Address) -> bool:
+        """Return whether a contract is one of the market's."""
+        return emitter in (self._at.pool, self._at.configurator) or emitter in self._tokens
 
     def decode(self, log: RawLog) -> Fact | None:
         """Decode one log; what a configurator says is read again, not decoded. Raises: MalformedLogError."""

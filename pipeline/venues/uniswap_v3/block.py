@@ -27,6 +27,7 @@ from pipeline.venues.uniswap_v3.manager_logs import decode_manager_log, token_id
 from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
 from pipeline.venues.uniswap_v3.position import apply_manager_fact
+from pipeline.venues.uniswap_v3.swaps import replay_swap
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 
@@ -45,9 +46,9 @@ class UniswapV3Block:
         self._live: dict[Address, LivePool] = {}
         self._positions: dict[str, NftPosition | None] = {}
 
-    def emits(self, log: RawLog) -> bool:
-        """Return whether a followed pool or the position manager emitted a log."""
-        return log.address in self._pools or log.address == self._manager
+    def emits(self, emitter: Address) -> bool:
+        """Return whether a contract is a followed pool or the position manager."""
+        return emitter in self._pools or emitter == self._manager
 
     def decode(self, log: RawLog) -> Fact | None:
         """Decode a pool's or the position manager's log. Raises: MalformedLogError."""
@@ -63,11 +64,25 @@ class UniswapV3Block:
             return own_keys.unreadable_position(log.address)
         return keys.position(log.address, token_id)
 
-    def apply(self, log: RawLog, fact: Fact) -> None:
+    def apply(self, log: RawLog, fact: Any) -> None:
         """Apply one fact to a pool or an NFT. Raises: PipelineError."""
-        if fact.address in self._pools:
-            self._apply_to_pool(log, fact)
+        if fact.address not in self._pools:
+            self._apply_to_manager(fact)
             return
+        live = self._live.get(fact.address)
+        if live is None:
+            live = live_pool(self._shard, fact.address)
+            if live is None:
+                return  # not read yet: the read will contain it
+            self._live[fact.address] = live
+        if type(fact) is Swapped:  # as most are
+            replay_swap(live, fact, self._now_s)
+            self.swaps.append((log, fact))
+        else:
+            live.apply(fact, self._now_s)
+
+    # -------------------------------------------------------------- NFTs
+    def _apply_to_manager(self, fact: Fact) -> None:
         match fact:
             case NftTransferred():
                 self._transfer_nft(fact)
@@ -76,19 +91,6 @@ class UniswapV3Block:
             case _:
                 raise ImpossibleFactError(f"{type(fact).__name__} of the position manager")
 
-    # -------------------------------------------------------------- pools
-    def _apply_to_pool(self, log: RawLog, fact: Any) -> None:
-        live = self._live.get(fact.address)
-        if live is None:
-            live = live_pool(self._shard, fact.address)
-            if live is None:
-                return  # not read yet: the read will contain it
-            self._live[fact.address] = live
-        live.apply(fact, self._now_s)
-        if isinstance(fact, Swapped):
-            self.swaps.append((log, fact))
-
-    # -------------------------------------------------------------- NFTs
     def _position(self, manager: Address, token_id: TokenId) -> tuple[str, NftPosition | None]:
         key = keys.position(manager, token_id)
         if key in self._positions:

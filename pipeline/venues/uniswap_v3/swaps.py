@@ -14,6 +14,7 @@ from pipeline.math.ticks import (
     MAX_SQRT_PRICE_X96,
     MIN_SQRT_PRICE_X96,
     is_at_tick,
+    prices_of_tick,
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
@@ -52,22 +53,26 @@ def _one_step(pool: WorkingPool, swap: Swapped) -> bool:
     ):
         return False
     down, product = end_x96 < start_x96, start_x96 * end_x96
-    offered, given = swap.amount0_delta, -swap.amount1_delta
-    if not down:
-        offered, given = swap.amount1_delta, -swap.amount0_delta
-    net = offered * (PIPS - pool.fee_pips) // PIPS
     if down:
+        offered = swap.amount0_delta
+        net = offered * (PIPS - pool.fee_pips) // PIPS
         spread = liquidity * (start_x96 - end_x96)
         beyond = net * product - (spread << 96)
-        amount_in, amount_out = net - beyond // product, spread >> 96
+        amount_in = net - beyond // product
+        gives = spread >> 96 == -swap.amount1_delta
         is_used_up = 0 <= beyond < (liquidity << 96) + net * start_x96 <= MAX_UINT256
     else:
+        offered = swap.amount1_delta
+        net = offered * (PIPS - pool.fee_pips) // PIPS
         spread = liquidity * (end_x96 - start_x96)
-        amount_in, amount_out = -(-spread >> 96), (spread << 96) // product
+        amount_in = -(-spread >> 96)
+        gives = 0 <= (spread << 96) + swap.amount0_delta * product < product
         is_used_up = 0 <= (net << 96) - spread < liquidity
-    fee = RawAmount(offered - amount_in)
-    fits = amount_out == given and (is_used_up or fee == fee_on(RawAmount(amount_in), pool.fee_pips))
-    if not fits or not is_at_tick(end_x96, swap.tick):
+    fee: RawAmount = offered - amount_in  # type: ignore[assignment]  # of every swap: to call the unit takes as long as a product
+    if not gives or not (is_used_up or fee == fee_on(RawAmount(amount_in), pool.fee_pips)):
+        return False
+    lower_x96, upper_x96 = prices_of_tick(swap.tick)
+    if not lower_x96 <= end_x96 < upper_x96:
         return False
     pool.book_fee(fee, token0=down)
     pool.sqrt_price_x96, pool.tick = end_x96, swap.tick

@@ -61,8 +61,8 @@ class PerpBlock:
         self._market = shard.tables.find(perp_market(contract), PerpMarket)
         self._accounts: dict[str, PerpAccount] = {}
 
-    def emits(self, log: RawLog) -> bool:
-        return log.address == self._contract
+    def emits(self, emitter: Address) -> bool:
+        return emitter == self._contract
 
     def decode(self, log: RawLog) -> Fact | None:
         return decode_perp_log(log)

@@ -61,8 +61,8 @@ class ToyBlock:
         self._shard, self._items, self._contract = shard, items, contract
         self._live: dict[PoolId, WorkingToy] = {}
 
-    def emits(self, log: RawLog) -> bool:
-        return log.address == self._contract
+    def emits(self, emitter: Address) -> bool:
+        return emitter == self._contract
 
     def decode(self, log: RawLog) -> Fact | None:
         return decode_toy_log(log)
