@@ -56,14 +56,9 @@ class BlockSeen(Watched, frozen=True, kw_only=True, dict=True, gc=True, tag="Blo
 
 
 @upgrades("BlockSeen", 1)
-def _block_seen_2(fields: Fields) -> Fields:
-    """Keep all fields: version 1 has every native balance in every block, like version 2 without a checksum."""
-    return fields
-
-
 @upgrades("BlockSeen", 2)
-def _block_seen_3(fields: Fields) -> Fields:
-    """Keep all fields: version 2 has no reads of uptime feeds."""
+def _block_seen(fields: Fields) -> Fields:
+    """Keep all fields: version 1 has every native balance in every block, like version 2 without a checksum; version 2 has no reads of uptime feeds."""
     return fields
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from v3_pools import START_S, begun, minted, swapped
 
 from pipeline.errors import OutOfRangeError, PipelineError
+from pipeline.math.swap_step import fee_on
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.units import RawAmount, Tick
+from pipeline.units import LogIndex, RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3 import LivePool, quote, swaps
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
 
@@ -81,3 +82,40 @@ def test_a_trade_within_its_range_is_taken_in_one_step(amount: int, tick: int, d
         live.apply(swap, LATER_S)
     assert not further.called
     assert live.sqrt_price_x96 == swap.sqrt_price_x96
+
+
+def doubled(liquidity: int, paid_out: int) -> tuple[LivePool, Swapped]:
+    """A pool at price 1, and the log of a trade that doubles the root of its price: the curve pays half the liquidity, without a remainder."""
+    live = begun(2**96)
+    minted(live, -15_240, 15_240, liquidity)
+    paid_in = RawAmount(liquidity + fee_on(RawAmount(liquidity), live.fee_pips))
+    swap = Swapped(
+        address=live.address,
+        log_index=LogIndex(1),
+        sender=live.address,
+        recipient=live.address,
+        amount0_delta=RawAmount(-paid_out),
+        amount1_delta=paid_in,
+        sqrt_price_x96=SqrtPriceX96(2**97),
+        liquidity=live.liquidity,
+        tick=Tick(13_863),
+    )
+    return live, swap
+
+
+def test_what_a_trade_pays_out_is_taken_in_one_step_to_the_last_unit() -> None:
+    taken = [
+        off for off in range(-3, 4) if swaps._one_step(*doubled(liquidity=10**20, paid_out=10**20 // 2 + off))
+    ]
+    assert taken == [0]
+
+
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize("field", ["paid out", "tick"])
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_trade_that_is_off_by_one_is_not(off: int, field: str, down: bool) -> None:
+    live = pool_at(3_000, 10**4, 10**20, 3_000, 0)
+    swap = swapped(quote(live, RawAmount(10**14 + 7), zero_for_one=down))
+    name = field if field == "tick" else "amount1_delta" if down else "amount0_delta"
+    assert not swaps._one_step(live, msgspec.structs.replace(swap, **{name: getattr(swap, name) + off}))
+    assert swaps._one_step(live, swap)
