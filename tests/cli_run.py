@@ -3,8 +3,10 @@
 import gc
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +32,20 @@ class Done:
 Run = Callable[..., Done]
 
 
+@contextmanager
+def stop_signals_set_back() -> Iterator[None]:
+    """Give the test's own process its handlers back, which a command keeps until its process has ended."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def evenkeel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run a command as in a terminal, at a width if one is named; the log is set back at the end."""
+    """Run a command as in a terminal, at a width if one is named; log and signals are set back at the end."""
     gc.collect()  # asyncio reports what an earlier test's tasks left when they are freed: not within a command's output
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
@@ -49,7 +62,8 @@ def evenkeel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
             code = int(ended.code or 0)
         return Done(code, *capsys.readouterr())
 
-    yield run
+    with stop_signals_set_back():
+        yield run
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()

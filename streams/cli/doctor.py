@@ -35,6 +35,10 @@ from streams.submit.signer_file import SignerFile
 
 Check = Callable[[Settings], Awaitable[str]]
 
+_WITHOUT_BROKER = frozenset({"node", "chain", "portfolio"})
+"""The checks that ask the broker nothing."""
+_NOT_LOOKED_AT = ("unclear", "not looked at: the broker does not answer")
+
 
 def doctor(
     *,
@@ -55,7 +59,6 @@ def doctor(
 async def _examine(settings: Settings, signers: Sequence[SignerFile]) -> list[tuple[str, str, str]]:
     state = _State(signers)
     checks: dict[str, Check] = {
-        "broker": _broker,
         "topics": _topics,
         "shards": state.shards,
         "books": state.books,
@@ -71,8 +74,14 @@ async def _examine(settings: Settings, signers: Sequence[SignerFile]) -> list[tu
         "dry-runs": _dry_runs,
         "portfolio": _portfolio,
     }
-    rows = [(name, *await _answer(check, settings)) for name, check in checks.items()]
-    return [*rows, *await process_rows(settings, state.modes())]
+    broker = await _answer(_broker, settings)
+    answers = broker[0] == "well"  # or each would wait for it anew, and say the same
+    rows = [
+        (name, *(await _answer(check, settings) if answers or name in _WITHOUT_BROKER else _NOT_LOOKED_AT))
+        for name, check in checks.items()
+    ]
+    processes = await process_rows(settings, state.modes()) if answers else [("processes", *_NOT_LOOKED_AT)]
+    return [("broker", *broker), *rows, *processes]
 
 
 async def _answer(check: Check, settings: Settings) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -26,8 +27,10 @@ from streams.kafka.access import KafkaAccess
 log = structlog.get_logger(__name__)
 
 _PROBE_TIMEOUT_S = 10.0
-_SILENT_S = 5.0
-"""After how long a command says that it waits for the broker: aiokafka itself waits 40 s for one that accepts a connection and then says nothing."""
+_SAID_AFTER_S = 5.0
+"""After how long without an answer a command says that it waits for the broker."""
+_PROBED_AFTER_S = 10.0
+"""After how long without an answer each of the broker's addresses is asked whether it answers at all: aiokafka itself waits 40 s for each."""
 
 _DENIALS: dict[type[KafkaError], str] = {
     TopicAuthorizationFailedError: "topic",
@@ -87,14 +90,12 @@ async def hidden(client: Any, names: Iterable[str]) -> list[str]:
 async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
     """Start a client; an idempotent producer that may write to no topic is refused here, so the error names what it writes.
 
-    Raises: AccessError if broker and client do not accept each other, InfrastructureError if it hangs up, else what
-    the client raises.
+    Raises: AccessError if broker and client do not accept each other, InfrastructureError if it hangs up or stays silent,
+    else what the client raises.
     """
-    waits = asyncio.get_running_loop().call_later(
-        _SILENT_S, lambda: log.warning("waits for the broker to answer", broker=kafka.bootstrap)
-    )
     try:
-        await client.start()
+        async with _unless_silent(kafka):
+            await client.start()
     except KafkaError as error:
         refused: EvenkeelError | None = denied(error, kafka)
         if writes and isinstance(error, ClusterAuthorizationFailedError):
@@ -108,8 +109,48 @@ async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
         if kafka.login is None:
             raise
         raise _impostor(kafka, f"the broker at {kafka.bootstrap}") from None
-    finally:
-        waits.cancel()
+
+
+@asynccontextmanager
+async def _unless_silent(kafka: KafkaAccess) -> AsyncIterator[None]:
+    """Break the block off once no address of the broker answers and one stays silent; where one does, the client has all its time.
+
+    Raises: InfrastructureError.
+    """
+    try:
+        async with asyncio.timeout(None) as limit:
+            listening = asyncio.create_task(_end_if_silent(kafka, limit))
+            try:
+                yield
+            finally:
+                listening.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        after_s = _PROBED_AFTER_S + _PROBE_TIMEOUT_S
+        raise _silent(kafka, f"the broker at {kafka.bootstrap}", after_s) from None
+
+
+async def _end_if_silent(kafka: KafkaAccess, limit: asyncio.Timeout) -> None:
+    await asyncio.sleep(_SAID_AFTER_S)
+    log.warning("waits for the broker to answer", broker=kafka.bootstrap)
+    await asyncio.sleep(_PROBED_AFTER_S - _SAID_AFTER_S)
+    probes = (_probe(address, kafka) for address in kafka.bootstrap.split(","))
+    answers = await asyncio.gather(*probes, return_exceptions=True)
+    if None not in answers and any(isinstance(answer, TimeoutError) for answer in answers):
+        limit.reschedule(asyncio.get_running_loop().time())
+
+
+async def _probe(address: str, kafka: KafkaAccess) -> None:
+    """Connect to an address and ask it something. Raises: TimeoutError if it stays silent, else what aiokafka raises."""
+    arguments = {key: value for key, value in kafka.client().items() if key != "bootstrap_servers"}
+    host, _, port = address.strip().rpartition(":")
+    async with asyncio.timeout(_PROBE_TIMEOUT_S):
+        connection = await create_conn(host.strip("[]"), int(port), **arguments)
+        try:
+            await connection.send(MetadataRequest([]))  # who must log in first is let in so far
+        finally:
+            connection.close()
 
 
 async def stopped(client: Any) -> None:
@@ -130,17 +171,10 @@ async def without_its_cancellation(work: Coroutine[Any, Any, object]) -> None:
 
 async def why_refused(kafka: KafkaAccess) -> EvenkeelError | None:
     """Connect once to each address, and say why broker and client cannot talk; None if nobody answers."""
-    arguments = {key: value for key, value in kafka.client().items() if key != "bootstrap_servers"}
     for address in kafka.bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
         at = f"the broker at {address.strip()}"
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                connection = await create_conn(host.strip("[]"), int(port), **arguments)
-                try:
-                    await connection.send(MetadataRequest([]))  # who must log in first is let in so far
-                finally:
-                    connection.close()
+            await _probe(address, kafka)
         except ssl.SSLError as error:
             return _no_tls(error, kafka, at)
         except (KafkaConnectionError, ConnectionResetError):
@@ -150,10 +184,7 @@ async def why_refused(kafka: KafkaAccess) -> EvenkeelError | None:
         except (ValueError, KeyError):
             return _impostor(kafka, at)
         except TimeoutError:
-            return InfrastructureError(
-                f"{at} does not answer within {_PROBE_TIMEOUT_S:.0f} s: it is too busy, or it speaks something else "
-                f"there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is {kafka.protocol})"
-            )
+            return _silent(kafka, at, _PROBE_TIMEOUT_S)
         except OSError:
             continue
     return None
@@ -198,6 +229,14 @@ def _hung_up(kafka: KafkaAccess, at: str) -> EvenkeelError:
     return InfrastructureError(
         f"{at} hangs up: it stops, or it speaks something else there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is "
         f"{kafka.protocol}), or it asks for a client certificate (EVENKEEL_KAFKA_CERTIFICATE)"
+    )
+
+
+def _silent(kafka: KafkaAccess, at: str, after_s: float) -> InfrastructureError:
+    """Describe a connection on which nothing comes."""
+    return InfrastructureError(
+        f"{at} does not answer within {after_s:.0f} s: it is starting or too busy, or it speaks something else "
+        f"there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is {kafka.protocol})"
     )
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import structlog
+from cli_run import stop_signals_set_back
 from typer.main import get_command
 
-from streams.cli import app, main
+from streams.cli import main
+from streams.cli.commands import app
 from streams.cli.help import TOPICS
 from streams.cli.holdings import no_such_book
 from streams.process import CONFIGURATION
@@ -54,7 +56,8 @@ def evenkeel(tmp_path, monkeypatch, capsys):
             code = ended.code
         return Done(code, *capsys.readouterr())
 
-    yield run
+    with stop_signals_set_back():
+        yield run
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -419,3 +422,22 @@ def test_a_worker_that_is_given_its_shards_again_and_again_names_the_likely_caus
         rejoined.note()
     assert len(caplog.messages) == 1
     assert "EVENKEEL_INSTANCE=one" in caplog.messages[0]
+
+
+def test_a_doctor_without_a_broker_says_so_once_and_looks_at_the_rest(evenkeel):
+    settings = {
+        "EVENKEEL_BROKER": "127.0.0.1:9",
+        "EVENKEEL_CHAIN_ID": "1",
+        "EVENKEEL_RPC_URL": "http://127.0.0.1:9",
+    }
+    done = evenkeel("doctor", **settings)
+    assert done.returncode == 1
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in done.stdout.splitlines()[2:]}
+    assert rows["broker"].startswith("WRONG the broker at 127.0.0.1:9: nobody answers")
+    unclear = "unclear not looked at: the broker does not answer"
+    assert [name for name, says in rows.items() if says == unclear] == [
+        *("topics", "shards", "books", "prices", "tokens", "transfers", "contracts", "allowances", "methods"),
+        *("dry-runs", "processes"),
+    ]  # fmt: skip
+    assert rows["portfolio"] == "well no portfolio.yaml here"
+    assert rows["node"].startswith("WRONG ")

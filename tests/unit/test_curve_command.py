@@ -10,7 +10,7 @@ import pytest
 from fee_band_world import pool_prices
 
 from pipeline.errors import EvenkeelError, SettingsError, StatisticsError
-from streams.cli import app
+from streams.cli.commands import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "curves.md"
 

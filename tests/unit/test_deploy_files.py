@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from streams.cli import app
+from streams.cli.commands import app
 from streams.private_file import guard_place, owned_text, private_text
 from streams.process import CONFIGURATION, HALTED
 from streams.settings import Settings, variable_of

@@ -16,7 +16,7 @@ import pytest
 from forms import ENTRIES
 from typer.main import get_command
 
-from streams.cli import app
+from streams.cli.commands import app
 from streams.kafka.topics import STATE, TOPICS
 from streams.settings import Settings, variable_of
 

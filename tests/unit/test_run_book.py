@@ -8,7 +8,7 @@ import pytest
 from typer._click.exceptions import UsageError
 from typer.main import get_command
 
-from streams.cli import app
+from streams.cli.commands import app
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("run-book.md", "deployment.md", "tutorial.md")
