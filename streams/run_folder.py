@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contracts_abi.file_forms import FileFormError, take_json
 from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.units import Address, ChainId
@@ -79,8 +80,8 @@ def _read_json(file: Path, form: type[T]) -> T | None:
     if not file.exists():
         return None
     try:
-        return msgspec.json.decode(read_text(file), type=form)
-    except msgspec.DecodeError as error:
+        return take_json(read_text(file), form)
+    except FileFormError as error:
         raise SettingsError(f"{file}: {error}") from None
 
 

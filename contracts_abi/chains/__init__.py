@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from contracts_abi.file_forms import FileFormError, take_form
+
 _HERE = Path(__file__).parent
 _FOLDER = "contracts_abi/chains"
 """As errors name it."""
@@ -18,10 +20,6 @@ _Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
 _CodeHash = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-f]{64}$")]
 _Blocks = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 _Gas = Annotated[int, msgspec.Meta(ge=0, le=30_000_000)]
-
-_NAMES_FIELD = re.compile(r"^(?P<says>.*?) - at (?:`key` in )?`\$\.?(?P<field>[^`]*)`$")
-"""How msgspec ends what it says of a field."""
-_NAMES_ONE = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<field>[^`]*)`$")
 
 
 class ChainFileError(ValueError):
@@ -204,19 +202,29 @@ def parse_chain_file(text: str, file: str) -> ChainFile:
 
     Raises: ChainFileError naming file and line, or file and field, of what is wrong.
     """
+    written = _read_toml(text, file)
     try:
-        written = tomllib.loads(text)
-        chain = msgspec.convert(_lower_case(written), ChainFile)
-    except tomllib.TOMLDecodeError as error:
+        chain = take_form(_lower_case(written), ChainFile)
+    except FileFormError as error:
         raise ChainFileError(f"{file}: {error}") from None
-    except msgspec.ValidationError as error:
-        raise ChainFileError(f"{file}: {_in_our_words(str(error))}") from None
     if "file" in written:
         raise ChainFileError(f"{file}: file: unknown field")
     for field, says in _contradictions(chain):
         raise ChainFileError(f"{file}: {field}: {says}")
     tokens = {symbol: address for symbol, address in chain.stable_tokens.items() if symbol != "source"}
     return msgspec.structs.replace(chain, stable_tokens=tokens, file=file)
+
+
+def _read_toml(text: str, file: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        says = f"{str(error)[:1].lower()}{str(error)[1:]}"
+    except ValueError:  # Python's own limit
+        says = "a number has too many digits"
+    except RecursionError:
+        says = "values lie too deep inside each other"
+    raise ChainFileError(f"{file}: no TOML: {says}")
 
 
 def _contradictions(chain: ChainFile) -> Iterator[tuple[str, str]]:
@@ -242,13 +250,3 @@ def _lower_case(value: object) -> object:
     if isinstance(value, dict):
         return {key: _lower_case(inner) for key, inner in value.items()}
     return value.lower() if isinstance(value, str) and value.startswith("0x") else value
-
-
-def _in_our_words(says: str) -> str:
-    place = _NAMES_FIELD.match(says)
-    path, says = (place["field"], place["says"]) if place else ("", says)
-    one = _NAMES_ONE.match(says)
-    if one:
-        path = f"{path}.{one['field']}".lstrip(".")
-        says = "missing" if one["what"] == "missing required" else "unknown field"
-    return f"{path or 'the file'}: {says}"

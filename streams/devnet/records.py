@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from contracts_abi.file_forms import FileFormError, take_json
 from pipeline.errors import DevnetError
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -21,6 +22,6 @@ def read_record(path: Path, form: type[T]) -> T | None:
     if not path.exists():
         return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=form)
-    except msgspec.DecodeError as error:
-        raise DevnetError(f"{path}: {error}") from error
+        return take_json(path.read_bytes(), form)
+    except FileFormError as error:
+        raise DevnetError(f"{path}: {error}") from None

@@ -173,7 +173,7 @@ def test_a_price_feed_that_does_not_answer_is_named(text):
 def test_a_file_of_another_form_is_named_with_the_portfolios_line(text):
     says = wrong(text.replace("time_ms = 250", "time_ms = 0"))
     assert says.startswith("portfolio.yaml:1:")
-    assert "chain.profile: own.toml: blocks.time_ms: Expected `int` >= 10" in says
+    assert "chain.profile: own.toml: blocks.time_ms: must be a whole number from 10 to 60,000, is " in says
 
 
 def test_a_look_by_the_chains_own_file_writes_a_portfolio_that_names_it(
