@@ -1,4 +1,4 @@
-"""Interfaces of published contracts with their sources, and the files of chains. Data only."""
+"""Interfaces of published contracts with their sources, and the files of chains. Data, and the reading of it."""
 
 import difflib
 import functools

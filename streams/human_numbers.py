@@ -14,11 +14,13 @@ _WIDE = Context(prec=160)
 _FINE = Context(prec=50)
 _STEP = _FINE.ln(Decimal("1.0001"))
 """The logarithm of one `LogBps`."""
+_LONGEST = 60
+"""Of what is not understood, in an error."""
 _SECONDS_OF: Mapping[str, int] = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?:\d+\s*[wdhms]\s*)+")
+_DURATION = re.compile(r"(?:[0-9]{1,12}\s*[wdhms]\s*)+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _NAME = re.compile(r"[^\s.:/@]+(\.[^\s.:/@]+)+")
-_SHARE = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>%|bps)")
+_SHARE = re.compile(r"(?P<number>-?[0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(?P<unit>%|bps)")
 _BPS_OF: Mapping[str, int] = {"%": 100, "bps": 1}
 
 
@@ -29,11 +31,17 @@ def parse_bps(text: object) -> Bps:
     """
     match = _SHARE.fullmatch(str(text).strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a share: write it with its unit, as 5% or 500 bps")
+        raise _without_unit(text, "a share", "5% or 500 bps")
     bps = Decimal(match["number"]) * _BPS_OF[match["unit"]]
     if bps != int(bps):
         raise ValueError(f"{text!r} is finer than a basis point (0.01%)")
     return Bps(int(bps))
+
+
+def _without_unit(text: object, what: str, example: str) -> ValueError:
+    written = "an empty value" if text is None else repr(text)
+    shown = written if len(written) <= _LONGEST else f"{written[:_LONGEST]}..."
+    return ValueError(f"{shown} is not {what}: write it with its unit, as {example}")
 
 
 def parse_price_move(text: object) -> LogBps:
@@ -43,7 +51,7 @@ def parse_price_move(text: object) -> LogBps:
     """
     match = _SHARE.fullmatch(str(text).strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a move of a price: write it with its unit, as 6% or 50 bps")
+        raise _without_unit(text, "a move of a price", "6% or 50 bps")
     share = Decimal(match["number"]) * _BPS_OF[match["unit"]] / 10_000
     steps = _steps(share) if share > 0 else 0
     if not steps:
@@ -71,7 +79,7 @@ def parse_seconds(text: object) -> Seconds:
     """
     written = str(text).strip().lower()
     if _DURATION.fullmatch(written) is None:
-        raise ValueError(f"{text!r} is not a duration: write it with its unit, as 90s, 1h30m or 2d")
+        raise _without_unit(text, "a duration", "90s, 1h30m or 2d")
     return Seconds(sum(int(n) * _SECONDS_OF[unit] for n, unit in re.findall(r"(\d+)\s*([wdhms])", written)))
 
 

@@ -210,7 +210,10 @@ def load_settings() -> Settings:
     _refuse_unknown_variables()
     document = _settings_file()
     written = (document.value if document else None) or {}
-    folder = Path(os.environ.get(f"{PREFIX}FOLDER") or written.get("folder") or DEFAULT_FOLDER)
+    named = os.environ.get(f"{PREFIX}FOLDER") or written.get("folder")
+    folder = (
+        Path(named) if isinstance(named, str) and named else DEFAULT_FOLDER
+    )  # what is none is refused below
     try:
         settings = Settings(**{**_found_in(folder, written), **written})
     except ValidationError as error:

@@ -178,12 +178,24 @@ _IN_OUR_WORDS: Mapping[str, str] = {
     "decimal_parsing": "must be a number",
     "decimal_type": "must be a number",
     "finite_number": "must be a finite number",
+    "int_parsing_size": "must be a whole number, of fewer digits",
     "int_type": "must be a whole number",
+    "path_type": "must be a path",
     "string_type": "must be a word",
     "tuple_type": "must be a list",
+    "dict_type": "must hold fields, one per line",
     "model_type": "must hold fields, one per line",
     "model_attributes_type": "must hold fields, one per line",
 }
+
+
+PATTERNS: Mapping[str, str] = {
+    r"^[a-z0-9][a-z0-9_-]{0,62}$": "must be of a-z, 0-9, _ and -, begin with a letter or digit, and have 63 characters at most",
+    r"^\S{1,32}$": "must be a word of 1 to 32 characters",
+    r"^[A-Za-z0-9._-]+$": "must be of a-z, A-Z, 0-9, dots, _ and -",
+    r"^[^\x00-\x1f]+$": "must be a name without control characters",
+}
+"""What the patterns of our models take, in words."""
 
 
 def in_our_words(says: str) -> str:
@@ -206,6 +218,12 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
                 found.append(Problem((*path, ""), f"unknown field{did_you_mean(str(path[-1]), known)}"))
             case "value_error":
                 found.append(Problem(path, str(context["error"])))
+            case "string_pattern_mismatch":
+                found.append(Problem(path, PATTERNS.get(context["pattern"]) or in_our_words(detail["msg"])))
+            case "too_short":
+                found.append(Problem(path, f"must name at least {context['min_length']}"))
+            case "too_long":
+                found.append(Problem(path, f"must name at most {context['max_length']}"))
             case "literal_error":
                 found.append(Problem(path, f"must be {context['expected']}"))
             case kind:

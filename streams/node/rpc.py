@@ -17,6 +17,7 @@ from streams.backoff import Reminder
 from streams.node.batch_sizes import Batches
 from streams.node.bounded_body import ENCODINGS, read_bounded
 from streams.node.budget import NodeBudget, RateLimit
+from streams.node.misfits import misfit
 from streams.node.node_errors import broken, error_of, error_of_connection, error_of_page, error_of_status
 from streams.node.usage import Usage
 from streams.plain_text import one_line
@@ -172,7 +173,7 @@ class Rpc:
             page = error_of_page(what, payload)
             if page is not None:
                 raise page from None
-            raise broken(what, f"the answer is no JSON-RPC: {self._redacted(str(error))}") from None
+            raise broken(what, f"the answer is no JSON-RPC: {misfit(self._redacted(str(error)))}") from None
         return answers
 
     def _no_batch(self, what: str, answer: _Answer, status: int) -> NodeError:
@@ -249,7 +250,7 @@ def parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str)
     try:
         return decoder.decode(answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise broken(what, str(error)) from None
+        raise broken(what, misfit(str(error))) from None
 
 
 def _number(code: int | str) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from pipeline.units import Bps, Seconds
+from streams.amounts import AmountFromZero, PositiveAmount
 from streams.human_numbers import parse_bps
 from streams.portfolio.fields import Duration, Section, Share
 
@@ -18,9 +19,7 @@ class LawBandSection(Section):
 
     risk_aversion: Annotated[Decimal, Field(ge=Decimal("0.1"), le=100)] = Decimal(4)
     """The relative risk aversion, with respect to the book's value: how much a deviation weighs."""
-    step_cost: Annotated[Decimal, Field(gt=0)] = Field(
-        description="the fixed cost of a step, mostly gas, in whole quote"
-    )
+    step_cost: PositiveAmount = Field(description="the fixed cost of a step, mostly gas, in whole quote")
     trade_cost: Share | None = None
     """The cost of a trade as a share of its amount; by default the fee of the reference pool."""
 
@@ -59,7 +58,7 @@ class HedgeSection(Section):
     """For `ratio: auto`: the largest probability of a liquidation within the horizon, if nothing is done until then; up to 50%."""
     volatility: Share = Bps(8_000)
     """For `ratio: auto`: the volatility of the base's price per year, until `price_history` is long enough to estimate it; 1% to 1,000%."""
-    keep: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    keep: AmountFromZero = Decimal(0)
     """The amount of base to leave unhedged, in whole base."""
     keep_share: Share = Bps(0)
     """The share of the book's base to leave unhedged, beside that amount."""
@@ -73,9 +72,9 @@ class HedgeSection(Section):
     """The health factor below which the debt is secured at once, before anything else."""
     warn: Factor = Decimal("1.3")
     """The health factor below which an alert is published."""
-    largest_debt: Annotated[Decimal, Field(gt=0)] | None = None
+    largest_debt: PositiveAmount | None = None
     """The largest debt, in whole base; by default no limit."""
-    largest_step: Annotated[Decimal, Field(gt=0)] | None = None
+    largest_step: PositiveAmount | None = None
     """The most that one action sells or buys, in whole base; by default no limit."""
     oracle_within: Share = Bps(200)
     """How far the venue's liquidation price of the base may be from the reference price."""

@@ -16,6 +16,7 @@ from contracts_abi.chains import ChainFile, known_chains, read_chain_file
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+from streams.amounts import Amount, AmountFromZero, PositiveAmount
 from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
 from streams.human_numbers import parse_price_move
 from streams.portfolio.fields import (
@@ -167,9 +168,9 @@ class LimitsSection(Section):
     """The window of the pool's own mean price, which is the reference price."""
     max_spot_from_twap: Annotated[PriceMove, move_up_to(WIDEST_SPOT)] | None = None
     """How far spot may be from the mean; the default depends on the pool's fee."""
-    max_notional: Annotated[Decimal, Field(gt=0)] | None = None
+    max_notional: PositiveAmount | None = None
     """The most that one action may move, in whole quote; by default no limit."""
-    max_daily_notional: Annotated[Decimal, Field(gt=0)] | None = None
+    max_daily_notional: PositiveAmount | None = None
     """The most that all actions within 24 hours may move, in whole quote; by default no limit."""
     max_actions_per_day: Annotated[int, Field(ge=1, le=1_000)] = 6
     """The most actions within 24 hours."""
@@ -188,13 +189,13 @@ class RerangeSection(Section):
 
     half_width: Annotated[PriceMove, move_up_to(parse_price_move("1000000%"))] = parse_price_move("6%")
     """How far the ends of a new range are from its middle: 6% is from /1.06 to *1.06, rounded to what the pool allows."""
-    reserve_base: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    reserve_base: AmountFromZero = Decimal(0)
     """What a re-range leaves in the wallet, in whole base."""
-    reserve_quote: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    reserve_quote: AmountFromZero = Decimal(0)
     """What a re-range leaves in the wallet, in whole quote."""
-    standing_base: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
+    standing_base: Annotated[Amount, Field(ge=0, le=10**12)] = Decimal(0)
     """The allowance that router and position manager may each keep between plans, in whole base; 0: none."""
-    standing_quote: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
+    standing_quote: Annotated[Amount, Field(ge=0, le=10**12)] = Decimal(0)
     """The same in whole quote."""
     on_stall: StallPolicy = "hold_and_alert"
     """What to do when a plan cannot go on in the middle: wait; mint without the swap; leave the tokens in the wallet and publish an alert."""

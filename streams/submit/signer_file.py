@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from contracts_abi.chains import known_chains
 from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, BookId, Bps, ChainId, PoolId, RawAmount, Seconds, Wei
+from streams.amounts import PositiveAmount
 from streams.chain_numbers import numbers_of
 from streams.portfolio.fields import Addr, Duration, SecretUrl, Share, share_up_to
 from streams.portfolio.sequencer_section import SequencerSection
@@ -52,7 +53,6 @@ def _whole_version(version: str) -> str:
     return version
 
 
-Amount = Annotated[Decimal, Field(gt=0, le=10**15)]
 Version = Annotated[str, AfterValidator(_whole_version)]
 Ether = Annotated[Wei, _wei(_WEI_OF_ETHER)]
 Gwei = Annotated[Wei, _wei(_WEI_OF_GWEI)]
@@ -91,16 +91,18 @@ class SignerFile(OwnFields):
     budget_token: Addr = Field(
         description="the token in which losses and amounts are counted; one of the pools' tokens"
     )
-    max_loss_per_day: Amount = Field(
+    max_loss_per_day: PositiveAmount = Field(
         description="the largest worst-case loss within 24 hours, in the budget's token"
     )
-    max_notional: Amount = Field(description="the most that one transaction may move, in the budget's token")
-    max_notional_per_day: Amount = Field(
+    max_notional: PositiveAmount = Field(
+        description="the most that one transaction may move, in the budget's token"
+    )
+    max_notional_per_day: PositiveAmount = Field(
         description="the most that may be moved within 24 hours, in the budget's token"
     )
     max_actions_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 12
     """The most transactions per hour that trade or move liquidity."""
-    standing_allowances: dict[Addr, Amount] = Field(
+    standing_allowances: dict[Addr, PositiveAmount] = Field(
         default={}, description="by token, the largest allowance of each contract that takes tokens"
     )
     max_loss: Annotated[Share, share_up_to(_MOST_LOSS)] = Bps(100)

@@ -100,6 +100,7 @@ def test_a_unit_is_started_again_but_for_what_no_start_mends_and_but_for_the_sig
         assert service["Restart"] == "on-failure"
         assert service["RestartPreventExitStatus"] == f"{HALTED} {CONFIGURATION}"
         assert unit(path)["Unit"]["StartLimitIntervalSec"] == "0"
+    assert service["SuccessExitStatus"] == "143"  # told to stop while it starts
     assert int(service["TimeoutStopSec"]) > STOPS_WITHIN_S
 
 

@@ -138,3 +138,19 @@ def test_addresses_are_read_with_their_checksum(address):
 def test_what_is_short_already_stays():
     assert short("native") == "native"
     assert short("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") == "0x5aae…eaed"
+
+
+@pytest.mark.parametrize(
+    ("parse", "what"),
+    [(parse_bps, "a share"), (parse_price_move, "a move of a price"), (parse_seconds, "a duration")],
+)
+@pytest.mark.parametrize("written", ["٣%", "٣d", "५ bps", 400 * "9" + "%", 400 * "9" + "d"])
+def test_digits_are_0_to_9_and_no_more_than_anybody_needs(parse, what, written):
+    with pytest.raises(ValueError, match=f"is not {what}: write it with its unit") as refused:
+        parse(written)
+    assert len(str(refused.value)) < 200
+
+
+def test_nothing_at_all_is_said_to_be_empty():
+    with pytest.raises(ValueError, match=r"^an empty value is not a share: write it with its unit"):
+        parse_bps(None)

@@ -249,7 +249,7 @@ WRONG = [
         "live only where chain.live_on says 1 once more",
     ),
     ("mode: dry-run", "mode: paper", "mode: paper", "books[0].mode", "must be 'watch', 'dry-run' or 'live'"),
-    ("book: eth", "book: Eth Book", "book: Eth", "books[0].book", "match pattern"),
+    ("book: eth", "book: Eth Book", "book: Eth", "books[0].book", "must be of a-z, 0-9, _ and -"),
     ("id: 1", "id: 5", "chain:", "chain.factory", "missing: no deployment is known for chain 5"),
     ("id: 1", "id: one", "id: one", "chain.id", "must be a whole number"),
     ("id: 1", "id: 1\n  id: 2", "id: 2", "chain.id", "given twice"),

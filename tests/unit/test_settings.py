@@ -154,7 +154,7 @@ def test_an_empty_variable_is_not_set(monkeypatch):
         ("EVENKEEL_RPC_WS", "http://x", "must be a ws:// or wss:// URL"),
         ("EVENKEEL_RPC_PER_SECOND", "ten", "must be a whole number"),
         ("EVENKEEL_RPC_PER_DAY", "100, 0", "at least 1"),
-        ("EVENKEEL_INSTANCE", "a b", "match pattern"),
+        ("EVENKEEL_INSTANCE", "a b", "must be of a-z, A-Z, 0-9, dots, _ and -"),
         ("EVENKEEL_LOG_FORMAT", "xml", "must be 'auto', 'console' or 'json'"),
         ("EVENKEEL_PARTITONS", "4", "unknown variable; did you mean EVENKEEL_PARTITIONS?"),
     ],

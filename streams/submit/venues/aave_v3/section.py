@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps
+from streams.amounts import AmountFromZero
 from streams.human_numbers import bps_text, factor_text
 from streams.portfolio.fields import Addr, Share, share_up_to
 from streams.submit.venues.port import VenueFields
@@ -30,7 +31,7 @@ class AaveFields(VenueFields):
     """An entry of kind `aave_v3`."""
 
     pool: Addr = Field(description="the market's Pool")
-    tokens: Annotated[dict[Addr, Annotated[Decimal, Field(ge=0, le=10**15)]], Field(min_length=1)] = Field(
+    tokens: Annotated[dict[Addr, AmountFromZero], Field(min_length=1)] = Field(
         description="by token that may be supplied, its largest debt in whole tokens; 0: it is never borrowed"
     )
     least_health: Annotated[Decimal, Field(ge=_LEAST_HEALTH, le=_MOST_HEALTH)] = Field(

@@ -1,0 +1,33 @@
+"""How a node's answer is not as it must be is said without a library's phrases, whatever the answer."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.errors import BrokenAnswerError
+from streams.node.answers import BlockAnswer, LogAnswer
+from streams.node.rpc import parsed
+
+BLOCK = msgspec.json.Decoder(BlockAnswer | None)
+LOGS = msgspec.json.Decoder(tuple[LogAnswer, ...])
+
+
+@pytest.mark.parametrize(
+    ("decoder", "answer", "says"),
+    [
+        (BLOCK, b'"hello"', "block: must be an object or null, is text"),
+        (BLOCK, b"1", "block: must be an object or null, is a whole number"),
+        (BLOCK, b'{"number": 1}', "block: number must be text, is a whole number"),
+        (BLOCK, b"{}", "block: parentHash is missing"),
+        (LOGS, b"null", "block: must be a list, is null"),
+        (LOGS, b"[{}]", "block: [0].address is missing"),
+        (LOGS, b"[", "block: it ends too early"),
+        (LOGS, b"[x", "block: invalid character (byte 1)"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_an_answer_in_plain_words(decoder: Any, answer, says):
+    with pytest.raises(BrokenAnswerError) as broken:
+        parsed(decoder, msgspec.Raw(answer), "block")
+    assert str(broken.value) == says
