@@ -13,15 +13,35 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.errors import denied
 from streams.kafka.topics import TOPICS, TopicRecord
 
+_MARKED_S = 0.003
+"""A commit is confirmed before its partitions are marked, mostly within 2 ms. Until then the broker refuses the next transaction,
+and aiokafka tries again after 20 ms, whatever its back-off is."""
 
-async def write_whole(producer: AIOKafkaProducer, chain_id: ChainId, records: Iterable[TopicRecord]) -> None:
-    """Write records in one transaction, each send awaited: a rejected batch does not fail the transaction by itself."""
-    async with producer.transaction():
-        sent = [
-            await producer.send(TOPICS[topic].on(chain_id), key=key, value=value, partition=partition)
-            for topic, key, value, partition in records
-        ]
-        await asyncio.gather(*sent)
+
+class TransactionalWriter:
+    """Writes records with a producer of its own, one transaction after the other."""
+
+    def __init__(self, producer: AIOKafkaProducer, chain_id: ChainId) -> None:
+        """Take a producer that has been started."""
+        self._producer = producer
+        self._chain_id = chain_id
+        self._begins_at_s = 0.0
+
+    async def write(self, records: Iterable[TopicRecord]) -> None:
+        """Write records in one transaction, each send awaited: a rejected batch does not fail the transaction by itself."""
+        clock = asyncio.get_running_loop().time
+        early_s = self._begins_at_s - clock()
+        if early_s > 0:
+            await asyncio.sleep(early_s)
+        async with self._producer.transaction():
+            sent = [
+                await self._producer.send(
+                    TOPICS[topic].on(self._chain_id), key=key, value=value, partition=partition
+                )
+                for topic, key, value, partition in records
+            ]
+            await asyncio.gather(*sent)
+        self._begins_at_s = clock() + _MARKED_S
 
 
 @asynccontextmanager

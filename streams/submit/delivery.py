@@ -74,7 +74,7 @@ class Delivery:
             await self._writer.commit()
             if going:
                 self._journalled()
-            await self._writer.publish()
+            await self._writer.report()  # without what was signed meanwhile: it is not journalled yet
             if is_to_report:
                 self._reported()
             is_to_report = False

@@ -21,7 +21,7 @@ from streams.kafka.errors import started
 from streams.kafka.readers import Reader, broker_errors, reading
 from streams.kafka.roles import transactional_id_of_signer
 from streams.kafka.topics import EVENTS, NONCES, TopicRecord
-from streams.kafka.transactions import broken_off, write_whole
+from streams.kafka.transactions import TransactionalWriter, broken_off
 from streams.policy_rollout import appending
 from streams.submit.port import Stored
 
@@ -74,6 +74,7 @@ class KafkaJournal:
         self._open_timeout_s = open_timeout_s
         self._commit_timeout_s = commit_timeout_s
         self._producer: Any = None
+        self._writer: TransactionalWriter | None = None
         self._usable = False
 
     async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
@@ -107,6 +108,7 @@ class KafkaJournal:
                 self._kafka, transactional_id_of_signer(self._chain_id, self._signer)
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former process left open
+            self._writer = TransactionalWriter(self._producer, self._chain_id)
         async with reading(self._kafka) as reader:
             place = await journal_place(reader, self._chain_id, self._signer)
             self._shard = ShardId(place.partition)
@@ -128,8 +130,9 @@ class KafkaJournal:
             await asyncio.sleep(_HELD_BACK_S)
 
     async def _write(self, records: Sequence[TopicRecord]) -> None:
+        assert self._writer is not None, "opened before"
         async with self._or_failing("commit"):
-            await write_whole(self._producer, self._chain_id, records)
+            await self._writer.write(records)
 
     def _or_failing(self, what: str) -> AbstractAsyncContextManager[None]:
         what_of_it = f"{what} of the journal of {self._signer}"

@@ -27,11 +27,14 @@ class JournalWriter:
         self._reports = reports
         self._dirty: dict[str, AnyJournal | None] = {}
         self._letters: list[TopicRecord] = []
+        self._to_report: dict[str, IntentKnown] = {}
+        """By digest, the intents with reports to send, as the journal has them."""
         self.state = SignerState()
 
     async def open(self) -> None:
         """Take the signer over from any former process. Raises: FencedError, CommitError, JournalError."""
         self.state = load_signer_state(await self._journal.open())
+        self._note_journalled(self.state.intents.values())
 
     async def close(self) -> None:
         """Close both connections. Never raises."""
@@ -103,6 +106,7 @@ class JournalWriter:
             dirty, letters = self._dirty, self._letters
             self._dirty, self._letters = {}, []
             await self._journal.commit(dirty, letters)
+            self._note_journalled(each for each in dirty.values() if isinstance(each, IntentKnown))
 
     async def touch(self) -> None:
         """Write something, to find out whether the journal is still ours. Raises: FencedError, CommitError."""
@@ -111,13 +115,28 @@ class JournalWriter:
         await self.commit()
 
     async def publish(self) -> None:
-        """Commit, then send the reports that were not sent; the next commit records that they were. Raises: InfrastructureError."""
+        """Commit, and send the reports that were not sent. Raises: FencedError, CommitError, InfrastructureError."""
         await self.commit()
-        unsaid: dict[ShardId, list[IntentKnown]] = {}
-        for known in self.state.intents.values():
-            if known.unsaid:
-                unsaid.setdefault(known.shard, []).append(known)
-        for shard, those in unsaid.items():
+        await self.report()
+
+    async def report(self) -> None:
+        """Send the reports that the journal has and that were not sent; the next commit records that they were.
+
+        Raises: InfrastructureError.
+        """
+        reported, self._to_report = self._to_report, {}
+        by_shard: dict[ShardId, list[IntentKnown]] = {}
+        for known in reported.values():
+            by_shard.setdefault(known.shard, []).append(known)
+        for shard, those in by_shard.items():
             await self._reports.append(shard, [report for known in those for report in known.unsaid])
             for known in those:
-                self.note_intent(msgspec.structs.replace(known, unsaid=()))
+                self._note_said(known)
+
+    def _note_journalled(self, intents: Iterable[IntentKnown]) -> None:
+        self._to_report |= {known.intent: known for known in intents if known.unsaid}
+
+    def _note_said(self, known: IntentKnown) -> None:
+        """Queue that an intent's reports were sent; those that came to it since are still to be sent."""
+        now = self.state.intents[known.intent]
+        self.note_intent(msgspec.structs.replace(now, unsaid=now.unsaid[len(known.unsaid) :]))

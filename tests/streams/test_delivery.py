@@ -25,8 +25,8 @@ class Writer:
         await self.may_commit.wait()
         self.done.append("commit")
 
-    async def publish(self) -> None:
-        self.done.append("publish")
+    async def report(self) -> None:
+        self.done.append("report")
 
 
 class Ground:
@@ -66,9 +66,9 @@ async def test_what_is_put_meanwhile_shares_the_next_rounds_commit() -> None:
         await asyncio.sleep(0)
         ground.put(2, 3)
         ground.writer.may_commit.set()
-    first = ["commit", "journalled", "publish", "send 1"]
-    second = ["commit", "journalled", "publish", "reported", "send 2", "send 3"]
-    assert ground.done == [*first, *second, "commit", "publish", "reported"]
+    first = ["commit", "journalled", "report", "send 1"]
+    second = ["commit", "journalled", "report", "reported", "send 2", "send 3"]
+    assert ground.done == [*first, *second, "commit", "report", "reported"]
 
 
 async def test_it_goes_on_after_it_has_come_to_rest() -> None:
@@ -82,7 +82,7 @@ async def test_it_goes_on_after_it_has_come_to_rest() -> None:
     assert [each for each in ground.done if each.startswith("send")] == ["send 1", "send 2"]
     async with ground.delivery:
         ground.put(3)
-    assert ground.done[-4:] == ["send 3", "commit", "publish", "reported"]
+    assert ground.done[-4:] == ["send 3", "commit", "report", "reported"]
 
 
 async def test_behind_a_failure_nothing_goes_out_and_it_is_raised_in_the_end() -> None:

@@ -18,7 +18,7 @@ from streams.kafka.errors import started, stopped
 from streams.kafka.readers import Record, reading, record_of
 from streams.kafka.roles import transactional_id_of_shard
 from streams.kafka.topics import DEAD_LETTERS, OUTPUTS, STATE, TOPICS, TopicRecord
-from streams.kafka.transactions import broken_off, write_whole
+from streams.kafka.transactions import TransactionalWriter, broken_off
 
 from .port import (
     CLOSE_TIMEOUT_S,
@@ -55,6 +55,7 @@ class KafkaCheckpoint:
         self._topics = {name: topic.on(chain_id) for name, topic in TOPICS.items()}
         self._shard = ShardId(-1)
         self._producer: AIOKafkaProducer | None = None
+        self._writer: TransactionalWriter | None = None
         self._usable = False
 
     async def open(self, shard: ShardId) -> dict[str, Value]:
@@ -93,6 +94,7 @@ class KafkaCheckpoint:
                 self._kafka, transactional_id_of_shard(self._chain_id, self._shard)
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
+            self._writer = TransactionalWriter(self._producer, self._chain_id)
             await self._write([TopicRecord(STATE.name, OPENED, marker, self._shard)])
             entries = entries_of(await self._read_until(marker))
         if keys.CURSOR not in entries:
@@ -142,8 +144,8 @@ class KafkaCheckpoint:
             await self._write([*records, *entries])
 
     async def _write(self, records: Sequence[TopicRecord]) -> None:
-        assert self._producer is not None, "opened before"
-        await write_whole(self._producer, self._chain_id, records)
+        assert self._writer is not None, "opened before"
+        await self._writer.write(records)
 
     def _or_failing(self, what: str) -> AbstractAsyncContextManager[None]:
         shard = self._shard
