@@ -112,11 +112,13 @@ async def _ways(house: House, since: int) -> list[Way]:
 def _joined(
     blocks: dict[int, int], intents: Sequence[tuple[SubmitTransaction, int]], sent: dict[str, int]
 ) -> list[Way]:
+    """Join what the logs say; the first plan is left out, for every process runs its code for the first time."""
     ways: list[Way] = []
     begun: set[int] = set()
+    first_plan = intents[0][0].plan if intents else None
     for intent, intent_ms in intents:
         offset = intent.because_of.offset
-        if offset in blocks and intent.digest in sent:
+        if offset in blocks and intent.digest in sent and intent.plan != first_plan:
             ways.append(Way(offset not in begun, blocks[offset], intent_ms, sent[intent.digest]))
         begun.add(offset)
     return ways
