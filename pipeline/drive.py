@@ -17,12 +17,12 @@ from pipeline.units import Offset
 
 
 def drive(shard: Shard, events: Iterable[AnyEvent]) -> list[Output]:
-    """Take the records behind the cursor in, one after the other, and collect what they lead to. Never raises."""
+    """Apply the records after the cursor one by one, and collect their outputs. Never raises."""
     return [output for event in events for output in take(shard, Offset(shard.cursor + 1), event)]
 
 
 def take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
-    """Take one record in, and return what it leads to, in order. Never raises."""
+    """Apply one record, and return its outputs in order. Never raises."""
     if offset <= shard.cursor:
         return ()
     note_rules(shard, offset)
@@ -31,8 +31,10 @@ def take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
     return outputs
 
 
-def take_no_further(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[Output, ...]:
-    """Take the record that was taken in last back, and halt the shard at it: what it leads to cannot be told."""
+def halt_at_last_record(
+    shard: Shard, offset: Offset, event: AnyEvent, error: Exception
+) -> tuple[Output, ...]:
+    """Undo the last applied record and halt the shard at it, because its outputs cannot be written."""
     outputs = give_up(shard, offset, event, error)
     shard.forget_looks()
     pass_over(shard, offset)
@@ -40,7 +42,7 @@ def take_no_further(shard: Shard, offset: Offset, event: AnyEvent, error: Except
 
 
 def take_unread(shard: Shard, offset: Offset, record_type: str, word: PassedRecord) -> RecordPassedOver:
-    """Pass over a record that nobody here can read, by an operator's word."""
+    """Pass over a record that this release cannot read, by an operator's command."""
     note_rules(shard, offset)
     told = pass_unreadable(shard, offset, record_type, word)
     pass_over(shard, offset)

@@ -17,7 +17,7 @@ from pipeline.units import Offset
 from streams.kafka.codec import decode_output, encode
 from streams.kafka.readers import Record
 from streams.kafka.topics import BOOKS, DECISIONS, INTENTS
-from streams.skipped_records import Words
+from streams.skipped_records import SkipCommands
 from streams.work.fold import fold_record, fold_unread
 
 DECIDED_TOPICS = frozenset({DECISIONS.name, INTENTS.name, BOOKS.name})
@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
     @classmethod
     def of(cls, shard: Shard) -> Self:
-        """Find it in a shard's state."""
+        """Find the span in a shard's state."""
         begins = sorted(
             (entry.first_offset, keys.rules.parse(key)[0], entry)
             for key, entry in shard.tables.group(keys.rules.family, DecidedUnder)
@@ -53,7 +53,7 @@ class Span(NamedTuple):
         return self.begun.first_offset <= offset and (self.end is None or offset < self.end)
 
     def told(self) -> str:
-        """Describe what of the decisions is compared."""
+        """Describe which decisions are compared."""
         if self.begun is None:
             return f"no decision: none was made under rules {rules.RULES}, which are this Evenkeel's"
         until = "" if self.end is None else f" up to {self.end - 1}"
@@ -63,23 +63,23 @@ class Span(NamedTuple):
 class Refold:
     """An undisturbed fold of a shard's log: what it says by topic, with the record that each follows from."""
 
-    def __init__(self, shard: Shard, words: Words | None = None) -> None:
-        """Take the shard whose log is folded: it tells where our rules begin, and what it did not read by operators' words."""
+    def __init__(self, shard: Shard, commands: SkipCommands | None = None) -> None:
+        """Set the shard whose log is folded, which has the offset of our rules' begin, and the operators' commands to pass over records."""
         self.span = Span.of(shard)
         standing = self.span.begun or DecidedUnder(first_offset=Offset(0), decided={}, overwritten={})
         self.shard = Shard(shard.id, {keys.rules(rules.RULES): standing})
         self._passed = dict(shard.tables.group(keys.passed.family, PassedRecord))
-        self._words = words or Words()
+        self._skip_commands = commands or SkipCommands()
         self.said: dict[str, list[tuple[int, Said]]] = {}
         self._is_begun = standing.first_offset == 0
 
     def take(self, offset: Offset, payload: bytes | None) -> None:
-        """Fold one record; one that the shard passed over is passed over here, whether we could read it or not. Raises: NewerRecordError."""
+        """Fold one record; a record that the shard passed over is passed over here too, even if this release can read it. Raises: NewerRecordError."""
         begun = self.span.begun
         if begun is not None and not self._is_begun and offset >= begun.first_offset:
             begin_at(self.shard, begun)
             self._is_begun = True
-        word = self.word_on(offset, payload)
+        word = self.skip_command_for(offset, payload)
         folded = (
             fold_record(self.shard, offset, payload)
             if word is None
@@ -88,13 +88,13 @@ class Refold:
         for output in folded:
             self.said.setdefault(output.topic, []).append((offset, (output.key, output.value)))
 
-    def word_on(self, offset: Offset, payload: bytes | None) -> PassedRecord | None:
-        """Find by whose word the shard did not read a record, as its state and its log say alike."""
+    def skip_command_for(self, offset: Offset, payload: bytes | None) -> PassedRecord | None:
+        """Return the command by which the shard passed over a record, if its state and its log agree on it."""
         word = self._passed.get(keys.passed(offset))
-        return word if word is not None and word == self._words.of(offset, payload or b"") else None
+        return word if word is not None and word == self._skip_commands.find(offset, payload or b"") else None
 
     def entries_that_differ(self, entries: Mapping[str, Value]) -> list[str]:
-        """Name the entries of a shard that are not those of the fold."""
+        """List the keys of a shard's entries that differ from those of the fold."""
         ours = self.shard.tables.entries()
         comparable = self.span.begun is not None and self.span.end is None
         return sorted(
@@ -106,7 +106,7 @@ class Refold:
         )
 
     def count_entries(self) -> int:
-        """Count what the fold has kept of the log."""
+        """Count the entries of the fold."""
         return sum(not keys.rules.matches(key) for key in self.shard.tables.entries())
 
     def compare(self, topic: str, records: Sequence[Record], *, grows: bool) -> tuple[int, str | None]:
@@ -123,7 +123,7 @@ class Refold:
     def _compare_decided(
         self, topic: str, records: Sequence[Record], expected: Sequence[tuple[int, Said]]
     ) -> tuple[int, str | None]:
-        """Compare what follows from records that our rules have decided; of views the present ones."""
+        """Compare the outputs of records that were decided under our rules; of views only the current ones."""
         ours = [record for record in records if record.value and self._is_ours(record.value)]
         told = [said for offset, said in expected if self.span.holds(offset)]
         if topic != BOOKS.name:
@@ -136,7 +136,7 @@ class Refold:
         return len(present), _different(found, list(present.items()), self.span)
 
     def _is_replaced(self, newest: Record | None) -> bool:
-        """Return whether other rules have said or removed a view since."""
+        """Return whether a view was published or removed under other rules since."""
         if self.span.end is None:
             return False
         offset = None if newest is None else _offset_of(newest.value or b"")

@@ -48,7 +48,7 @@ def at_each_stop_signal(call: Callable[[], object]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def until_told(work: Coroutine[Any, Any, None]) -> None:
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Work until it ends by itself, which may raise, until SIGTERM or SIGINT, or until cancelled."""
     stopping = asyncio.Event()
     with at_each_stop_signal(stopping.set):
@@ -70,7 +70,7 @@ class _ToldToStopError(BaseException):
 
 
 @contextmanager
-def ending_when_told() -> Iterator[None]:
+def stopping_on_signal() -> Iterator[None]:
     """End the block at SIGTERM or SIGINT, wherever it is: for a program without a loop."""
 
     def stop(_: int, __: FrameType | None) -> None:

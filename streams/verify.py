@@ -26,7 +26,7 @@ from streams.kafka.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
 from streams.node.chain_reads import observe
 from streams.node.port import Node
 from streams.node.venues.port import ReadContext
-from streams.skipped_records import Words
+from streams.skipped_records import SkipCommands
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -84,14 +84,18 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
 
     While the shard moves on, what it has said since is passed over. What was decided under other rules than ours is not compared.
     """
-    again, routes, cursor = Refold(shard, await _words(reader, chain_id, shard)), Tables(), shard.cursor
+    again, routes, cursor = (
+        Refold(shard, await _skip_commands(reader, chain_id, shard)),
+        Tables(),
+        shard.cursor,
+    )
     async for record in _log(reader, chain_id, shard.id, cursor):
         try:
             again.take(Offset(record.offset), record.value)
         except NewerRecordError as error:
             verdict.wrong.append(f"shard {shard.id} has gone on without an operator's word behind {error}")
             return
-        if again.word_on(Offset(record.offset), record.value) is None:
+        if again.skip_command_for(Offset(record.offset), record.value) is None:
             _count_rules(routes, record, verdict)
         else:
             verdict.rules["records passed over"] += 1
@@ -123,15 +127,15 @@ async def _log(reader: Reader, chain_id: ChainId, shard: ShardId, cursor: Offset
             yield record
 
 
-async def _words(reader: Reader, chain_id: ChainId, shard: Shard) -> Words:
-    """Read a log for the operators' words by which its shard did not read something; they may lie behind its cursor."""
+async def _skip_commands(reader: Reader, chain_id: ChainId, shard: Shard) -> SkipCommands:
+    """Read the operators' commands to pass over records from a log; they may come after the shard's cursor."""
     passed = [keys.passed.parse(key)[0] for key, _ in shard.tables.group(keys.passed.family, PassedRecord)]
-    words = Words()
+    commands = SkipCommands()
     if passed:
         for place, (_, end) in (await _bounds(reader, chain_id, shard.id)).items():
             async for record in reader.read_between(place, min(passed), end):
-                words.take(Offset(record.offset), record.value)
-    return words
+                commands.take(Offset(record.offset), record.value)
+    return commands
 
 
 async def _bounds(reader: Reader, chain_id: ChainId, shard: ShardId) -> dict[TopicPartition, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""A book that follows Aave V3 on a devnet, what the crowd does there, and what the chain itself says of an account."""
+"""A book that follows Aave V3 on a devnet, the other accounts' actions there, and the chain's own values of an account."""
 
 import random
 from collections import Counter

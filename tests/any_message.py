@@ -1,4 +1,4 @@
-"""Any value of any message or entry, leaning on the edges of integers."""
+"""Strategies for any value of any message or entry, with many values at the bounds of integers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A log's runs of quiet blocks taken in one block at a time, as if each block had a record of its own: what runs are compared with."""
+"""A log whose runs of quiet blocks are applied one block at a time, as a reference for records of several blocks."""
 
 from collections.abc import Iterable
 

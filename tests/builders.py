@@ -1,4 +1,4 @@
-"""A toy chain and the watcher of one shard, in memory: logs as a node would give them, and the log they become.
+"""A toy chain and the watcher of one shard in memory: logs as a node returns them, and the shard's log.
 
 The pool follows the real curve, so every fact is consistent; what the real contracts do is proven elsewhere.
 """

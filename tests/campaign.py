@@ -1,4 +1,4 @@
-"""What the commands of all campaigns share: their arguments, and a line that is there at once."""
+"""The common command line of all campaigns, and output that is flushed at once."""
 
 import argparse
 import sys

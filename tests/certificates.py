@@ -1,4 +1,4 @@
-"""Authorities and certificates made for one test by openssl; their keys live as long as its folder."""
+"""Authorities and certificates made for one test by openssl; their keys exist as long as the test's folder."""
 
 import subprocess
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The whole loop on a real chain, in one hand: the watcher's reads and blocks, a shard, the signer's judge, the owner."""
+"""Watcher reads, shard, signer's judge and owner on a real chain, stepped by one test without processes."""
 
 import asyncio
 from collections.abc import Callable, Sequence

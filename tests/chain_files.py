@@ -1,4 +1,4 @@
-"""A chain's file for a world of contracts that were deployed by a test, as their deployer would write it."""
+"""A chain's file for contracts that a test deployed, as their deployer would write it."""
 
 from pathlib import Path
 

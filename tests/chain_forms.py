@@ -1,4 +1,4 @@
-"""A devnet's blocks in the form of another chain: its number, types of receipts, system transactions, header, hashes and roots.
+"""A devnet's blocks in the form of another chain: its id, receipt types, system transactions, header, hashes and roots.
 
 Made by rules, from the chains' documents and the encodings of their clients; nothing is copied from a chain.
 """

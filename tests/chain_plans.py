@@ -1,4 +1,4 @@
-"""A live book on a chain, brought to the middle of a plan: what tests of plans on real bytecode share."""
+"""A live book on a chain in the middle of a plan: shared by tests of plans on real bytecode."""
 
 from chain_desk import ACTION, LIMITS, TERM, ChainDesk, book_on
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""A user at a terminal with a deployment of their own on a real broker, and a book whose state a test commits by hand."""
+"""A user at a terminal with a deployment on a real broker, and a book whose state a test commits itself."""
 
 import asyncio
 import itertools

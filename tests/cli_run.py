@@ -1,4 +1,4 @@
-"""`evenkeel` run in the test's own process: a command costs no start of an interpreter."""
+"""Run `evenkeel` in the test's own process, which saves the start of an interpreter per command."""
 
 import gc
 import json

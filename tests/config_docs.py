@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the models that read the files and the environment: `make config-docs`."""
+"""Write docs/configuration.md from the models that read the files and the environment: `make config-docs`."""
 
 import types
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What every test leaves as it found it, and which tests of a shared run come first."""
+"""Fixtures that check that tests leave nothing behind, and the order of test files in a shared run."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How much work something is, as calls of functions: the same on any machine, however loaded."""
+"""Measure work as the number of function calls, which is the same on any machine and under any load."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How deep tests of many examples go: DEPTH times as deep as `make test`, which the campaign `make chaos-examples` sets."""
+"""The number of examples of costly tests: DEPTH times that of `make test`, as the campaign `make chaos-examples` sets it."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""A proposal carried out on the toy chain: watcher, shard and signer in one hand."""
+"""A proposal carried out on the toy chain, with watcher, shard and signer stepped by the test."""
 
 from typing import Any
 

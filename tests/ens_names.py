@@ -1,4 +1,4 @@
-"""ENS on a devnet's chain: the published registry where it stands on Ethereum, and the published resolver."""
+"""ENS on a devnet: the published registry at its Ethereum address, and the published resolver."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Contracts on the chain in memory: pools whose state is their block's number, tokens, and NFTs that move by logs."""
+"""Contracts on the chain in memory: pools whose state is their block's number, tokens, and NFTs that logs move."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""A market that walks, and a pool with a fee that arbitrage alone moves, at the end of each block."""
+"""A market that follows a random walk, and a pool with a fee that only arbitrage moves, at the end of each block."""
 
 import math
 from random import Random

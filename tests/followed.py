@@ -1,4 +1,4 @@
-"""A shard that follows a devnet's chain in this process, without a broker: what watcher and worker do, a block at a time."""
+"""A shard that follows a devnet in this process without a broker: watcher and worker, one block at a time."""
 
 from collections.abc import Sequence
 from typing import Any

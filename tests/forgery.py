@@ -1,4 +1,4 @@
-"""Records that no watcher writes now, for a shard that stands anywhere: none of them may move it."""
+"""Records that no watcher writes, for a shard at any position: none of them may change it."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

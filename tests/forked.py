@@ -1,4 +1,4 @@
-"""Python programs as processes of their own, forked from one that has imported our modules: no start pays for that again.
+"""Python programs as processes of their own, forked from one that has imported the project's modules, to save their start.
 
 They are real processes: with their own pid, memory, files and session, they can be killed and frozen, and end with us.
 What only a start from nothing shows (a missing import, the command's own entry) is for tests that use `subprocess`.

@@ -1,4 +1,4 @@
-"""The process that forks Python programs on request: `python forking.py FD`, with our modules imported once.
+"""The process that forks Python programs on request, with the project's modules imported once: `python forking.py FD`.
 
 `tests/forked.py` starts it and says what it asks for. It ends with whoever started it, and its children with it.
 """

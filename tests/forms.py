@@ -1,4 +1,4 @@
-"""Every type that crosses a topic: an example record of it, and a digest of its form."""
+"""An example record of every type on the topics, and a digest of each type's form."""
 
 import hashlib
 import json

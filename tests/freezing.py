@@ -1,4 +1,4 @@
-"""Stop a process where it is, and be sure that it stands."""
+"""Stop a process at its present instruction, and wait until it has stopped."""
 
 import os
 import signal

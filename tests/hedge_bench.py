@@ -1,4 +1,4 @@
-"""A live book hedged at a venue of any kind: what the tests of the port ask of the chain, and do there."""
+"""A live book hedged at a venue of any kind, with the reads and actions on the chain that the port's tests need."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

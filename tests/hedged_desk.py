@@ -1,4 +1,4 @@
-"""A live book hedged at Aave V3 of either version, with the signer's judge: what its tests on real bytecode share."""
+"""A live book hedged at Aave V3 of either version, with the signer's judge: shared by tests on real bytecode."""
 
 from collections.abc import Callable
 from math import isqrt

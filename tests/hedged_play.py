@@ -1,4 +1,4 @@
-"""Live hedged books of the tests, whatever their venue: what the owner has, and the policy."""
+"""The holdings and the policy of the tests' live hedged books, at any venue."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Events that nobody honest writes, for a shard that stands somewhere: near enough to the real ones to be taken in."""
+"""Events that no honest process writes, made for a shard's present state, so that they are nearly valid."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Intents, blocks and signed versions as tests of the sender need them."""
+"""Intents, blocks and signed attempts for tests of the signer."""
 
 from typing import Any
 

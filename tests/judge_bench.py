@@ -1,4 +1,4 @@
-"""A chain and a judge in one hand, without a broker: what is refused never comes so far."""
+"""A chain and the signer's judge without a broker, for tests of checks before anything is signed."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Read and write logs of a real broker as a test needs it."""
+"""Read and write the logs of a real broker in tests."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence

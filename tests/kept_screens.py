@@ -1,4 +1,4 @@
-"""Screens of commands kept as text: what varies from run to run is masked, and a table keeps its columns.
+"""Screens of commands kept as text: varying parts are masked, and a table keeps its columns.
 
 A hexadecimal word with 0x, or of 12 digits or more, becomes `HEX`, an output's id `ID`, an age `AGE`, any other number `9`. Each
 column of a table is as wide as its masked cells, which stand to the side on which they stood or are indented as they were. Left out

@@ -1,4 +1,4 @@
-"""What a signer's file lets be done at a lending market of Aave V3, worked out a second time from calldata and chain, without the signer's code."""
+"""A second implementation of what a signer's file allows at Aave V3, from calldata and chain, without the signer's code."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple

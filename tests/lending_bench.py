@@ -1,4 +1,4 @@
-"""A signer's judge at a lending market on the devnet: an account, its file's bounds, and calls of it, good and forged."""
+"""The signer's judge at a lending market on the devnet: an account, the file's limits, and valid and forged calls."""
 
 import asyncio
 from pathlib import Path

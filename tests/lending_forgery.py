@@ -1,4 +1,4 @@
-"""Calls of a lending market of Aave V3 that a thief might have signed, drawn at random: plausible ones, ones for others, and bent bytes."""
+"""Random forged calls of Aave V3: plausible ones, ones in favour of others, and malformed ones."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A live book on the toy chain whose blocks may go away, with a sender that keeps nonces and a miner who chooses."""
+"""A live book on the toy chain with reorgs, a sender that keeps nonces, and a miner who chooses transactions."""
 
 import copy
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A program that opens a keystore and counts what of its secrets lies in its own memory: FOLDER, then needles by name.
+"""A program that opens a keystore and counts the copies of its secrets in its own memory: FOLDER, then needles by name.
 
 A needle comes as hex of its bytes backwards, so that the program does not find what it was asked for.
 """

@@ -1,4 +1,4 @@
-"""Writes docs/modules.md, the list of all modules, from the first lines of their docstrings: `make module-docs`."""
+"""Write docs/modules.md, the list of all modules, from the first lines of their docstrings: `make module-docs`."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Run a process of a deployment as this Evenkeel, or as one that does not exist yet: `newer_evenkeel.py old|new work|watch|verify JSON`.
+"""Run a process of a deployment as this release, or as a future one: `newer_evenkeel.py old|new work|watch|verify JSON`.
 
 The newer one is this code with another table of versions, put in place before anything else is imported: a message, an output and an
 entry have changed their forms, and its rules decide otherwise. So it stands in for a release, and is none.

@@ -1,4 +1,4 @@
-"""A shard's log, and the same with records in it that do not belong there."""
+"""A shard's log, and the same log with foreign records in it."""
 
 import random
 from collections.abc import Sequence

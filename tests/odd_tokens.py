@@ -1,4 +1,4 @@
-"""Small tokens with the habits of real ones: put together here, because nobody publishes them alone."""
+"""Small tokens with unusual behaviour, assembled here because nobody publishes them separately."""
 
 from eth_utils.crypto import keccak
 

@@ -1,4 +1,4 @@
-"""A live book hedged at the toy future on a devnet: its desk, and what its keeper does."""
+"""A live book hedged at the toy future on a devnet, with the signer's judge and the future's keeper."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls of the toy future that a thief might have signed, and what the signer's file allows of one, worked out without the signer's code."""
+"""Forged calls of the toy future, and what the signer's file allows of a call, without the signer's code."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A live book hedged at the toy future with all its processes, its portfolio file, its signer's file, and a keeper in a test's hand."""
+"""A live book hedged at the toy future with all its processes, its portfolio file, its signer's file, and a keeper that the test controls."""
 
 import asyncio
 import json

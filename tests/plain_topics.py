@@ -1,4 +1,4 @@
-"""Topics of one partition, written and read as any client of Kafka does it."""
+"""Topics of one partition, written and read by a plain Kafka client."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What an attacker does to a pool's price, and what an owner loses by it, on the real contracts."""
+"""An attacker's moves of a pool's price on the real contracts, and the owner's resulting loss."""
 
 from collections.abc import Callable
 from contextlib import contextmanager

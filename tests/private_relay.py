@@ -1,4 +1,4 @@
-"""A private relay of a test: it holds what it is given, and includes it, or drops it, when the test says so."""
+"""A private relay for tests, which holds a transaction until the test includes or drops it."""
 
 import json
 from collections.abc import AsyncIterator

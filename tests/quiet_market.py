@@ -1,4 +1,4 @@
-"""A pool whose price has stood still for as long as anybody's window, and what a mint there asks for."""
+"""A pool whose price has been constant for longer than any window, and the minimums of a mint there."""
 
 from builders import ROOMY_SIGNER
 from desk import live

@@ -1,4 +1,4 @@
-"""Stories of a shard between busy and quiet blocks: what ends a book's rest, and what does not."""
+"""Logs of busy and quiet blocks with the events that make an idle book be evaluated again, and those that do not."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Reads the data frames of R's `save` files: numbers and texts, as far as the recorded history needs them."""
+"""Read the data frames of R's `save` files: numbers and texts, as far as the recorded history needs them."""
 
 import gzip
 import struct

@@ -1,4 +1,4 @@
-"""The best swap before a mint, by trying: what the closed form and the search must equal."""
+"""The best swap before a mint by exhaustive search, which the closed form and the search must equal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

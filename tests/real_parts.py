@@ -1,4 +1,4 @@
-"""Fixtures of real parts: one broker for a whole run, and a fresh chain, with the world on it, for each test that asks."""
+"""Fixtures of real parts: one broker for a whole run, and a fresh chain with contracts for each test that requests one."""
 
 import os
 from collections.abc import AsyncIterator, Iterator

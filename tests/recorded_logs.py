@@ -1,4 +1,4 @@
-"""Logs of real deployments, with what followed from them: written once, folded again by every later version.
+"""Logs of real deployments with the results that followed from them: recorded once, and folded again by every later version.
 
 A recording is two gzipped files of JSON lines: the shard's records, and what each led to on decisions.v1 and
 intents.v1. What goes to the other topics, and the state at the end, are kept as digests. Which form a record has, and under which

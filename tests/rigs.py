@@ -1,4 +1,4 @@
-"""A watch in memory: chain, log and clock in hand, watchers that may die anywhere."""
+"""A watch in memory: chain, log and clock controlled by the test, with watchers that may die at any point."""
 
 import asyncio
 from collections.abc import Callable

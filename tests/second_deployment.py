@@ -1,4 +1,4 @@
-"""A second deployment of Uniswap V3 on a devnet: its contracts, its pool, and what an owner has at both."""
+"""A second deployment of Uniswap V3 on a devnet: its contracts, its pool, and an owner's positions at both."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A real broker that asks who one is: SASL and TLS on its listeners, and nothing is allowed that no ACL allows."""
+"""A real broker with SASL and TLS on its listeners, which allows nothing without an ACL."""
 
 import asyncio
 import secrets

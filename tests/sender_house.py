@@ -1,4 +1,4 @@
-"""A deployment with a chain, a broker and processes that sign; intents put onto it by hand."""
+"""A deployment with a chain, a broker and signers' processes, on which tests write intents themselves."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What signers' files of tests say: the least of a public chain, and one of the devnet."""
+"""The signers' files of tests: a minimal one of a public chain, and one of the devnet."""
 
 from typing import Any
 

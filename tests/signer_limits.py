@@ -1,4 +1,4 @@
-"""A signer's limits for tests: its own fields and those of Uniswap V3 in one call, one deployment unless more are given."""
+"""A signer's limits for tests: the fields of the signer and of Uniswap V3 in one call, with one deployment by default."""
 
 from collections.abc import Mapping
 from typing import Any

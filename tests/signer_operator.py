@@ -1,4 +1,4 @@
-"""A signer as its operator has it: a file, a keystore, and commands run in a folder, on a chain that no test chain is."""
+"""A signer as its operator has it: a file, a keystore, and commands run in a folder, on a chain with a public id."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A signer on real chains through nodes that may lie, stepped by hand; its journal and its intents are in memory."""
+"""A signer on real chains through nodes that may lie, stepped by the test; its journal and its intents are in memory."""
 
 import asyncio
 import json

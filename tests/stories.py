@@ -1,4 +1,4 @@
-"""A shard's log as bytes, what an undisturbed fold of it leads to, and how to compare."""
+"""A shard's log as bytes, the results of an undisturbed fold of it, and their comparison."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What tests of a stranger's chain share: a fork of it, and the portfolio that a look has written, made live."""
+"""Shared by tests of another deployer's chain: a fork of it, and the portfolio that `look` has written, made live."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

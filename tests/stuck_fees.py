@@ -1,4 +1,4 @@
-"""What waits on a chain desk for blocks that ask more than it offers: bumped within its cap, or cancelled, as the signer does.
+"""Transactions that wait because blocks require higher fees: the signer bumps them within its cap, or cancels them.
 
 anvil forgets a transaction that the block it is mining cannot take, so what waits is given to it again.
 """

@@ -1,4 +1,4 @@
-"""Plans as they are told on decisions.v1: how one begins and ends, with round costs in dollars."""
+"""Published messages of plans on decisions.v1, with round costs in dollars."""
 
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.costs import ForeseenCost, RealCost

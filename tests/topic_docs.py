@@ -1,4 +1,4 @@
-"""Writes the generated pages on topics: `make topic-docs`."""
+"""Write the generated pages on topics: `make topic-docs`."""
 
 from importlib.metadata import version
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`dry_run.port.Fork` on a copy of the toy chain, and a trial on it."""
+"""The port of a dry-run's fork on a copy of the toy chain, and a trial on it."""
 
 import copy
 from collections.abc import AsyncIterator, Sequence

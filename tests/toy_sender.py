@@ -1,4 +1,4 @@
-"""A sender for the toy chain: real nonces, offers and order of intents, and a miner who may leave out what he likes."""
+"""A sender for the toy chain: real nonces, fee offers and order of intents, and a miner who may leave out transactions."""
 
 import copy
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""A signer for the toy chain: does what intents say, and reports as the real one does."""
+"""A signer for the toy chain, which carries out intents and reports like the real one."""
 
 from typing import Any
 

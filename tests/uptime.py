@@ -1,4 +1,4 @@
-"""A sequencer's uptime feed, on the toy chain and on anvil: a book that goes by it, and what it answers."""
+"""A sequencer's uptime feed on the toy chain and on anvil, its answers, and a book that obeys it."""
 
 from builders import ToyWatcher, address
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""A user who runs commands in a folder of their own, and what runs because of that."""
+"""A user who runs commands in a folder of their own, with the processes that they start."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever may be done to a pool, at random: an endless source of transactions that lean on the edges."""
+"""Random transactions on a pool without end, with many at the bounds of numbers."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A pool and the NFTs on it, followed from their first log as a shard would follow them."""
+"""A pool and its NFTs, followed from their first log as a shard follows them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""One pool on a real chain, random actors on it, and everything about it followed and compared."""
+"""One pool on a real chain with random actors, whose whole state is followed and compared."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Pools to test with: begun and filled by the same facts that a chain would give."""
+"""Pools for tests, created and filled by the facts that a chain would give."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the chain itself says of a pool and its NFTs, next to what was followed from logs."""
+"""The chain's own state of a pool and its NFTs, to compare with the state followed from logs."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the tests of the watcher share: policies of the devnet's world, and a log held against its chain."""
+"""Shared by tests of the watcher: policies of the devnet's books, and a comparison of a log with its chain."""
 
 import asyncio
 import itertools

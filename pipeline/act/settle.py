@@ -109,7 +109,7 @@ def is_on_branch(plan: Plan, tables: Tables) -> bool:
     )
 
 
-def is_outside(plan: Plan, tables: Tables) -> bool:
+def has_withdrawn_tokens(plan: Plan, tables: Tables) -> bool:
     """Return whether tokens were withdrawn from the venue, are not back there, and are still to be brought back."""
     places = plan.doing("places")
     if (places and set(places) <= set(plan.given_up)) or _has_placed(plan, tables):
@@ -117,11 +117,11 @@ def is_outside(plan: Plan, tables: Tables) -> bool:
     return _has_done(plan, "frees", tables)
 
 
-def lies_outside(plan: Plan, phase: Phase, tables: Tables) -> bool:
+def moves_withdrawn_tokens(plan: Plan, phase: Phase, tables: Tables) -> bool:
     """Return whether what a phase moves is outside the venue: always so for trades and placements; else what was freed in part."""
     if phase in plan.doing("trades", "places"):
         return True
-    return phase in plan.doing("frees") and is_outside(plan, tables)
+    return phase in plan.doing("frees") and has_withdrawn_tokens(plan, tables)
 
 
 def _is_exposed(plan: Plan, tables: Tables) -> bool:

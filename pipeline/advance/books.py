@@ -163,7 +163,7 @@ def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
 
 def _untold(shard: Shard, policy: Policy) -> Iterator[str]:
     for venue in venues_of(policy.chain):
-        yield from venue.untold_items(shard, policy)
+        yield from venue.unreported_items(shard, policy)
 
 
 def _no_price(shard: Shard, policy: Policy) -> Unknown | None:

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.act.drafts import Draft
-from pipeline.act.settle import lies_outside, predecessor
+from pipeline.act.settle import moves_withdrawn_tokens, predecessor
 from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.phases import Ready
@@ -40,7 +40,7 @@ def command(context: BookContext, plan: Plan, ready: Ready) -> Moving:
         count_again(context, ready.costs)
     at_s = context.block.timestamp_s
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
-    if lies_outside(plan, ready.phase, context.shard.tables):
+    if moves_withdrawn_tokens(plan, ready.phase, context.shard.tables):
         plan = replace(plan, tried_since=context.actions.paid_so_far(context.shard, context.policy))
     put(context, plan if plan.stalled_phase == ready.phase else without_running_clock(plan))
     return "command"

@@ -10,7 +10,7 @@ from pipeline.advance.departures import departures_of
 from pipeline.advance.resting import end_rests
 from pipeline.book.price_rings import writes_between
 from pipeline.follow.quiet_runs import block_of, kept_from, place_in_run, seen_of
-from pipeline.follow.routes import unheard
+from pipeline.follow.routes import why_ignored
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import Halted
@@ -30,7 +30,7 @@ def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Out
     """
     tables, chain = shard.tables, profile(shard.tables)
     place = place_in_run(tables, event)
-    if place is None or place == len(event.blocks) or chain is None or unheard(tables, event) is not None:
+    if place is None or place == len(event.blocks) or chain is None or why_ignored(tables, event) is not None:
         return None
     kept, outputs, passed = kept_from(tables, event, chain), list[Output](), list[BlockRef]()
     taken: BlockRef | None = None

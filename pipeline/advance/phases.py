@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
-from pipeline.act.settle import fails_alike, failure_of, is_outside, lies_outside
+from pipeline.act.settle import fails_alike, failure_of, has_withdrawn_tokens, moves_withdrawn_tokens
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.wait_or_continue import gas_to_wait_for, goes_in_part, waits_to_allow_s
@@ -73,7 +73,7 @@ def prepare(
         goal, why = made.goal, made.why or why
         if made.drafts and phase == phases[0] and foreseen is None:
             begun = _begin_again(context, plan, stock, path, made.market)
-            if isinstance(begun, Stopped) and is_outside(plan, context.shard.tables):
+            if isinstance(begun, Stopped) and has_withdrawn_tokens(plan, context.shard.tables):
                 continue  # what a part of it has taken out is placed, the rest stays where it is
             return begun
         if made.drafts:
@@ -201,7 +201,7 @@ def _next_behind(context: BookContext, plan: Plan, phase: Phase) -> Phase | None
 
 def _missed(context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:
     """Return the fees missed since the plan was first held back with its tokens outside the range."""
-    if plan.idle_since is None or not lies_outside(plan, phase, context.shard.tables):
+    if plan.idle_since is None or not moves_withdrawn_tokens(plan, phase, context.shard.tables):
         return RawAmount(0)
     return context.actions.missed_fees(context.shard, context.policy, goal, plan.idle_since, stock)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.act.settle import is_outside
+from pipeline.act.settle import has_withdrawn_tokens
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Tracked
 from pipeline.book.pricing import gas_in_quote, in_quote
@@ -43,7 +43,7 @@ def count_cost(context: BookContext, tracked: Tracked) -> None:
         missed_fees=RawAmount(gas.missed_fees + _missed(context, actions, before, at)),
     )
     after = replace(before, cost=cost, counted=counted, outside=None)
-    if is_outside(plan, tables):
+    if has_withdrawn_tokens(plan, tables):
         after = replace(
             after,
             cost=replace(cost, blocks_outside=cost.blocks_outside + 1),

@@ -13,9 +13,9 @@ from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.concerned_books import books_of_item
 from pipeline.book.inventory import Stock
-from pipeline.book.sequencer import chain_looked_at_again_s
+from pipeline.book.sequencer import sequencer_change_s
 from pipeline.book.span import PoolSpan
-from pipeline.decide.gates import next_look_s
+from pipeline.decide.gates import next_decision_s
 from pipeline.decide.steady import is_steady
 from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
@@ -90,8 +90,8 @@ def begin_rest(context: BookContext, stock: Stock | None) -> None:
         return
     effects = effects_of(tables, policy.book)
     now_s = context.block.timestamp_s
-    looks = next_look_s(path, effects, policy, now_s), chain_looked_at_again_s(tables, policy, now_s)
-    until_s = min((each for each in looks if each is not None), default=None)
+    times = next_decision_s(path, effects, policy, now_s), sequencer_change_s(tables, policy, now_s)
+    until_s = min((each for each in times if each is not None), default=None)
     bounds: dict[str, int] = {
         _NUMBER: path.declined_at_block + policy.chain.report_every_blocks,
         _TIME_BACK: 1 - now_s,

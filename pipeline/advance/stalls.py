@@ -12,7 +12,7 @@ from pipeline.act.settle import (
     Waiting,
     drop_from,
     is_final,
-    lies_outside,
+    moves_withdrawn_tokens,
     never_sent,
     note_failure,
     still_watched,
@@ -124,7 +124,7 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
         yield _stalled(context, plan, phase, refusal)
     said = None if quiet else refusal.reason
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=said)
-    if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
+    if plan.idle_since is None and moves_withdrawn_tokens(plan, phase, context.shard.tables):
         plan = replace(plan, idle_since=context.actions.paid_so_far(context.shard, context.policy))
     if _is_compensated(context, plan, phase, now_s - since_s):
         moving = yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason))

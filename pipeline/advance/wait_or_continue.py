@@ -1,7 +1,7 @@
 """Compare waiting with continuing: the fees missed while tokens lie outside the range, against the cost of another attempt."""
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
-from pipeline.act.settle import ALIKE, fails_alike, failure_of, is_outside, lies_outside
+from pipeline.act.settle import ALIKE, fails_alike, failure_of, has_withdrawn_tokens, moves_withdrawn_tokens
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
 from pipeline.book.prices import spot_prices
@@ -35,7 +35,7 @@ def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Sto
         return False
     if not now_s - plan.stalled_since_s >= patience_s > now_s - plan.commanded_at_s:
         return False
-    if plan.tried_since is None or not lies_outside(plan, phase, context.shard.tables):
+    if plan.tried_since is None or not moves_withdrawn_tokens(plan, phase, context.shard.tables):
         return True
     missed = context.actions.missed_fees(context.shard, context.policy, plan.goal, plan.tried_since, stock)
     return not is_worth(context, missed, context.actions.usual_gas[phase], stock)
@@ -71,7 +71,7 @@ def gas_to_wait_for(context: BookContext, plan: Plan, phase: Phase) -> RawAmount
     A phase takes a third of a plan's gas, so it waits where gas is some three times as dear. None once three quarters of
     the policy's time have passed since the plan was opened: one that is left in the middle costs more than gas.
     """
-    if plan.foreseen is None or not lies_outside(plan, phase, context.shard.tables):
+    if plan.foreseen is None or not moves_withdrawn_tokens(plan, phase, context.shard.tables):
         return None
     waited_s = context.block.timestamp_s - plan.made_at.timestamp_s
     is_over = 4 * waited_s >= 3 * context.policy.action.stall_after_s
@@ -89,7 +89,7 @@ def most_for_gas_wei(
     tables, now_wei = context.shard.tables, context.base_fee_wei + TIP_WEI
     least_wei = 2 * context.base_fee_wei + TIP_WEI
     most_wei = max(context.policy.limits.max_fee_per_gas_wei, least_wei)
-    begins = phase == plan.names[0] and not is_outside(plan, tables)
+    begins = phase == plan.names[0] and not has_withdrawn_tokens(plan, tables)
     foreseen = None if plan.foreseen is None else plan.foreseen.gas_at_limits
     most = foreseen if begins else gas_to_wait_for(context, plan, phase)
     if most is None:

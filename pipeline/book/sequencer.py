@@ -46,7 +46,7 @@ def chain_trouble(tables: Tables, policy: Policy, now_s: Seconds) -> SequencerTr
     return sequencer_trouble(feed, _answer(tables, feed.feed), now_s) if feed else None
 
 
-def chain_looked_at_again_s(tables: Tables, policy: Policy, now_s: Seconds) -> Seconds | None:
+def sequencer_change_s(tables: Tables, policy: Policy, now_s: Seconds) -> Seconds | None:
     """Return the first time at which that may change though nothing is written; None: never."""
     feed = policy.chain.sequencer
     return judged_otherwise_s(feed, _answer(tables, feed.feed), now_s) if feed else None

@@ -99,7 +99,7 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
     return chosen
 
 
-def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Seconds | None:
+def next_decision_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Seconds | None:
     """Return the first time at which an unchanged book that is refused now may be decided otherwise; None: never."""
     cooldown_ends = (
         effects.last_proposed_at_s is not None and effects.last_proposed_at_s + policy.strategy.cooldown_s

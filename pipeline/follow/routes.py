@@ -95,7 +95,7 @@ def why_halted(event: AnyEvent, error: Exception) -> str:
 
 
 def _follow(tables: Tables, event: AnyEvent) -> Followed:
-    why_not = unheard(tables, event)
+    why_not = why_ignored(tables, event)
     if why_not is not None:
         return Followed(why_not)
     match event:
@@ -118,7 +118,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
     return Followed(Arrival.APPLIES)
 
 
-def unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
+def why_ignored(tables: Tables, event: AnyEvent) -> Arrival | None:
     """Explain why a watcher's record is ignored: the watcher was replaced, or the shard is halted. None: it counts."""
     if not isinstance(event, Watched) or isinstance(event, WriterStarted):
         return None

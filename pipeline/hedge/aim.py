@@ -61,7 +61,7 @@ def safe_ratio_bps(auto: AutoRatio, sigma_ppm: int, behind: Security, price: Pri
     return Bps(found // _RATIO_STEP_BPS * _RATIO_STEP_BPS)
 
 
-class Bending(NamedTuple):
+class BandInputs(NamedTuple):
     """A book's delta and gamma, and the costs that the law of the band weighs against them. Units: whole tokens."""
 
     price: float
@@ -73,7 +73,7 @@ class Bending(NamedTuple):
     step_cost: float
 
 
-def law_band_bps(law: LawBand, book: Bending, fee_pips: int) -> tuple[Bps, Bps]:
+def law_band_bps(law: LawBand, book: BandInputs, fee_pips: int) -> tuple[Bps, Bps]:
     """Compute by the law where to act and how far to trade back, as shares of all base. Rounds: down; act at 0.5 % at least, and back below it.
 
     A book that is worth nothing, or has no base, has the least band.

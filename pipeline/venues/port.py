@@ -215,7 +215,7 @@ class Venue(Protocol):
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the items whose quarantine keeps a book from being decided on."""
 
-    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+    def unreported_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the items of a book that each block should report, and the last one did not."""
 
     def watched(self, policy: Policy) -> Iterator[str]:

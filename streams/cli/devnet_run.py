@@ -11,7 +11,7 @@ from streams.devnet.chain import BLOCK_S, Chain
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import range_around
 from streams.devnet.world import FIRST_PRICE_USDC, World
-from streams.process import ending_when_told
+from streams.process import stopping_on_signal
 
 _OWN_ETHER = 10**18  # for gas; counts as base
 _OWN_WETH = 5 * 10**18
@@ -27,7 +27,7 @@ def keep_devnet(
 
     Raises: DevnetError if it cannot start or a part of it ends.
     """
-    with ending_when_told(), net.up(folder, seed=seed, cache=cache, say=say) as running:
+    with stopping_on_signal(), net.up(folder, seed=seed, cache=cache, say=say) as running:
         leave_positions(running.chain, running.world)
         say(f"broker {running.bootstrap_servers}, chain {running.rpc_url}, in {running.folder}")
         say(

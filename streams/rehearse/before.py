@@ -65,7 +65,7 @@ def _hedge_before(effects: BookEffects, policy: Policy, at_s: Seconds) -> BookEf
     return effects
 
 
-def telling_all_coins(tables: Tables, event: BlockSeen) -> BlockSeen:
+def with_all_native_balances(tables: Tables, event: BlockSeen) -> BlockSeen:
     """Add the native balances of all remaining accounts to a block's record, after `take_back`.
 
     A record may tell only what has changed, with a checksum that is of the other books' accounts, too; what it leaves out is as before.

@@ -26,7 +26,7 @@ from streams.kafka.codec import decode_entry, decode_event, decode_output, mark
 from streams.kafka.readers import Reader, Record, reading
 from streams.kafka.topics import DECISIONS, EVENTS, STATE, ensure_topics
 from streams.policy_rollout import append, appending
-from streams.process import until_told
+from streams.process import until_stopped
 from streams.redaction import redact
 from streams.rehearse.port import Forks, NotTried
 from streams.rehearse.trial import Trial
@@ -75,7 +75,7 @@ async def run_tries(
         tries = Tries(
             tail, reader, producer, chain_id=chain_id, forks=forks, timing=timing or TryTiming(), reach=reach
         )
-        await until_told(tries.run())
+        await until_stopped(tries.run())
 
 
 class Tries:

@@ -35,7 +35,7 @@ from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, 
 from pipeline.venues.registry import kind_of, venues_of
 from pipeline.venues.wallet.forms import Balance
 from streams.outcome_words import outcome_text
-from streams.rehearse.before import take_back, telling_all_coins
+from streams.rehearse.before import take_back, with_all_native_balances
 from streams.rehearse.port import Fork, NotTried
 
 MOST_BLOCKS = 100
@@ -53,7 +53,7 @@ class Trial:
         """Rewind the shard to before the proposal's block, whose record is at an offset. Raises: NotTried."""
         self._shard, self._book, self._untried = shard, book, untried
         self.block_s: Seconds = take_back(shard, book, untried, offset, event)
-        self._event = telling_all_coins(shard.tables, event)
+        self._event = with_all_native_balances(shard.tables, event)
         self.policy = shard.tables.need(keys.policy(book), Policy)
         self._said: list[Output] = []
         self._steps: list[DryRunStep] = []

@@ -19,7 +19,7 @@ from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_copies, ensure_topics
 from streams.node.multicall import MULTICALL3
-from streams.process import until_told
+from streams.process import until_stopped
 from streams.submit.heads import Heads
 from streams.submit.inbox import KafkaInbox
 from streams.submit.intake import Intake
@@ -94,7 +94,7 @@ async def run_submit(
         async with beating(
             *(kafka, chain_id, "submit", instance), signer=signer.address, progress=submit.progress
         ):
-            await until_told(_open_and_serve(submit))
+            await until_stopped(_open_and_serve(submit))
     finally:  # the nodes are open from the beginning
         await submit.close()
 

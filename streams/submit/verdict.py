@@ -25,7 +25,7 @@ class NotYet(Exception):  # noqa: N818 - an answer too
 
 
 @contextmanager
-def as_the_market_stands(*, is_at_its_block: bool) -> Iterator[None]:
+def attributing_to_market(*, is_at_its_block: bool) -> Iterator[None]:
     """Attribute a broken limit to the market where the head is above the plan's block: price, depth or means have moved since.
 
     A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.

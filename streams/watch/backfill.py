@@ -20,7 +20,7 @@ from streams.node.budget import RateLimit
 from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
-from streams.process import until_told
+from streams.process import until_stopped
 from streams.watch.follower import Follower
 from streams.watch.kafka_log import KafkaLog
 from streams.watch.timing import Timing
@@ -77,7 +77,7 @@ async def run_backfill(
         for follower in followers:
             await follower.load(event_log)
         await _check_beginning(node, followers, first_block)
-        await until_told(_until_up(watch, followers, tell))
+        await until_stopped(_until_up(watch, followers, tell))
     finally:
         await watch.close()
     return {

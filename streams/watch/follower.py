@@ -21,7 +21,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
 from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
-from streams.skipped_records import Words, why_halted
+from streams.skipped_records import SkipCommands, why_halted
 from streams.watch.logged_natives import LoggedNatives
 from streams.watch.port import EventRecord, WatchLog
 
@@ -46,7 +46,7 @@ class Follower:
         """Why nothing behind `next_offset` can be followed here: a newer Evenkeel wrote that record."""
         self._unread: tuple[Offset, bytes, NewerRecordError] | None = None
         """That record."""
-        self._words = Words()
+        self._skip_commands = SkipCommands()
         self._written_at: Offset | None = None
         """Where the present writer began, if that was read."""
 
@@ -68,7 +68,7 @@ class Follower:
     async def go_on(self, event_log: WatchLog) -> bool:
         """Continue behind a record that halted the shard, once an operator has asked to skip it. Raises: InfrastructureError."""
         before = self.halted
-        while self._unread is not None and self._words.on(*self._unread) is not None:
+        while self._unread is not None and self._skip_commands.permitted_for(*self._unread) is not None:
             log.warning("goes on: an operator has passed the record over", shard=self.shard, why=self.halted)
             self.halted = self._unread = None
             _, end = await event_log.bounds(self.shard)
@@ -81,7 +81,7 @@ class Follower:
         if record.offset < self.next_offset:
             return
         if self._unread is not None:
-            self._words.take(record.offset, record.payload)
+            self._skip_commands.take(record.offset, record.payload)
             return
         if record.payload is not None and record.offset > self.next_offset:
             raise LogLostError(
@@ -91,7 +91,7 @@ class Follower:
         try:
             event = None if payload is None else self._event_in(payload, record.offset)
         except NewerRecordError as error:
-            if self._words.on(record.offset, payload or b"", error) is None:
+            if self._skip_commands.permitted_for(record.offset, payload or b"", error) is None:
                 self._unread = (record.offset, payload or b"", error)
                 self.halted = why_halted(self.shard, record.offset, error)
                 return

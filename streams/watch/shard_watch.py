@@ -33,8 +33,8 @@ _REMIND_S = 600.0
 """How often it is said that a shard is halted."""
 
 
-class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What all shards of a watch share: the node, the log, the prefetched blocks."""
+class WatchResources(msgspec.Struct, frozen=True, kw_only=True):
+    """The resources that all shards of a watch share: node, log, prefetched blocks, clock."""
 
     node: Node
     event_log: WatchLog
@@ -43,27 +43,31 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     multicall: Address
     first_block: BlockNumber | None = None
-    """Where a shard begins that knows no block yet; None: at the newest."""
+    """The block at which a shard without blocks begins; None: the newest."""
 
 
 class ShardWatch:
     """Keeps one shard's log up with the chain."""
 
-    def __init__(self, follower: Follower, means: Means) -> None:
+    def __init__(self, follower: Follower, resources: WatchResources) -> None:
         """Take a loaded follower; `take_over` must be called first."""
         self.follower = follower
-        self._node, self._event_log, self._prefetch = means.node, means.event_log, means.prefetch
-        self._timing, self._multicall = means.timing, means.multicall
-        self._first_block = means.first_block
-        self._branch = Branch(means.node, timing=means.timing, clock=means.clock)
+        self._node, self._event_log, self._prefetch = resources.node, resources.event_log, resources.prefetch
+        self._timing, self._multicall = resources.timing, resources.multicall
+        self._first_block = resources.first_block
+        self._branch = Branch(resources.node, timing=resources.timing, clock=resources.clock)
         self._read_scheduler = ReadScheduler(
-            follower, means.node, timing=means.timing, clock=means.clock, multicall=means.multicall
+            follower,
+            resources.node,
+            timing=resources.timing,
+            clock=resources.clock,
+            multicall=resources.multicall,
         )
-        self._remind = Reminder(_REMIND_S, means.clock)
+        self._remind = Reminder(_REMIND_S, resources.clock)
         self._term = NO_TERM
         self._marker = Offset(-1)
         self._instance = ""
-        self._standstill = Standstill(means.clock, after_s=means.timing.stall_after_s)
+        self._standstill = Standstill(resources.clock, after_s=resources.timing.stall_after_s)
         self._late: Late | None = None
         """What was told of the chain's lag."""
 

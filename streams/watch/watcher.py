@@ -24,14 +24,14 @@ from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.node.several_nodes import SeveralNodes, usual_quorum
 from streams.node.single_node import OneNode
-from streams.process import until_told
+from streams.process import until_stopped
 from streams.watch.clock_lag import ClockLag
 from streams.watch.follower import Follower
 from streams.watch.head_poller import HeadPoller, await_chain
 from streams.watch.kafka_log import KafkaLog
 from streams.watch.port import WatchLog
 from streams.watch.prefetch import Prefetch
-from streams.watch.shard_watch import Means, ShardWatch
+from streams.watch.shard_watch import ShardWatch, WatchResources
 from streams.watch.standby import take_turns
 from streams.watch.timing import Timing, retry_delay_s
 
@@ -98,7 +98,7 @@ async def run_watch(
         return Progress() if at_work is None else at_work.progress()
 
     async with beating(kafka, chain_id, "watch", instance, progress=progress):
-        await until_told(take_turns(watch, kafka, chain_id, timing) if stands_by else watch())
+        await until_stopped(take_turns(watch, kafka, chain_id, timing) if stands_by else watch())
 
 
 class Watch:
@@ -130,7 +130,7 @@ class Watch:
         lag = ClockLag(node, late_s, wall=wall)
         self._hints = hints
         self._look = HeadPoller(node, chain_id, timing=timing, clock=clock, lag=lag, hints=hints)
-        means = Means(
+        resources = WatchResources(
             node=node,
             event_log=event_log,
             prefetch=self._prefetch,
@@ -139,7 +139,7 @@ class Watch:
             multicall=multicall,
             first_block=first_block,
         )
-        self.shards = [ShardWatch(Follower(ShardId(number)), means) for number in range(partitions)]
+        self.shards = [ShardWatch(Follower(ShardId(number)), resources) for number in range(partitions)]
 
     async def run(self) -> None:
         """Claim every shard and keep it at the chain's head, without end.

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from pipeline import keys
-from pipeline.drive import pass_over, take, take_no_further, take_unread
+from pipeline.drive import halt_at_last_record, pass_over, take, take_unread
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.account_alerts import AccountLiquidated, HealthLow, HealthRestored
 from pipeline.messages.base import Output, View
@@ -75,7 +75,7 @@ def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord,
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record leads to, only its shard stops
-        return _written(shard.id, take_no_further(shard, offset, event, error))
+        return _written(shard.id, halt_at_last_record(shard, offset, event, error))
 
 
 def _written(shard: ShardId, outputs: Iterable[Output]) -> tuple[TopicRecord, ...]:

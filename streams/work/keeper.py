@@ -21,7 +21,7 @@ from streams.backoff import Reminder
 from streams.kafka.checkpoint.port import Checkpoint
 from streams.kafka.event_log import PASSED, EventLog, Payload
 from streams.kafka.topics import TopicRecord
-from streams.skipped_records import Words, may_be_passed_over, why_halted
+from streams.skipped_records import SkipCommands, may_be_passed_over, why_halted
 from streams.work.fold import fold_record, fold_unread
 
 log = logging.getLogger(__name__)
@@ -81,9 +81,9 @@ class ShardKeeper:
         self._stopping = False
         self.halted: str | None = None
         """Why the next record of the log is not taken in: a newer Evenkeel wrote it, and a newer worker must read it."""
-        self._words = Words()
+        self._skip_commands = SkipCommands()
         self._looked_to = Offset(0)
-        """The log behind the record that halts was read for operators' words up to here."""
+        """The offset up to which the log after the halting record was searched for operators' commands."""
         self._unread: Unread | None = None
         self._remind = Reminder(REMIND_S)
         self._stirred = asyncio.Event()
@@ -119,7 +119,7 @@ class ShardKeeper:
         except EventLogError as error:  # a broker that is away for a while
             log.warning("%s", error)
             return
-        if self._word_on(self._unread) is not None:
+        if self._skip_command_for(self._unread) is not None:
             log.warning("shard %s goes on: an operator has passed %s over", self.id, self._unread.offset)
             self.halted = self._unread = None
             self.read_on(end)
@@ -218,11 +218,11 @@ class ShardKeeper:
             record.acknowledge()
 
     async def _sought(self, unread: Unread) -> PassedRecord | None:
-        """Search behind an unreadable record for an operator's request to skip it. Raises: EventLogError."""
-        found = self._word_on(unread)
+        """Search the log after an unreadable record for an operator's command to pass over it. Raises: EventLogError."""
+        found = self._skip_command_for(unread)
         if found is None and may_be_passed_over(unread.error):
             await self._look(unread.offset, (await self._events.ends([self.id]))[self.id])
-            found = self._word_on(unread)
+            found = self._skip_command_for(unread)
         return found
 
     async def _look(self, behind: Offset, end: Offset) -> None:
@@ -230,11 +230,11 @@ class ShardKeeper:
         if first < end:
             async with aclosing(self._events.between(self.id, first, end)) as read:
                 async for offset, payload in read:
-                    self._words.take(offset, None if payload is PASSED else payload)
+                    self._skip_commands.take(offset, None if payload is PASSED else payload)
             self._looked_to = end
 
-    def _word_on(self, unread: Unread) -> PassedRecord | None:
-        return self._words.on(*unread)
+    def _skip_command_for(self, unread: Unread) -> PassedRecord | None:
+        return self._skip_commands.permitted_for(*unread)
 
     def _halt(self, error: NewerRecordError) -> None:
         """Halt at a record whose meaning must not be guessed; the other shards go on."""

@@ -1,4 +1,4 @@
-"""Gas, its reserve and time: what bumps, wrappings and far deadlines were able to take, on a real chain."""
+"""Attacks on gas, its reserve and deadlines by bumps, wrapped coins and far deadlines, on a real chain."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A policy that somebody else puts into a log: it is not taken in, or nothing is signed under it."""
+"""A policy that somebody else writes to a log is not applied, or nothing is signed under it."""
 
 import msgspec
 import pytest

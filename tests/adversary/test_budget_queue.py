@@ -1,4 +1,4 @@
-"""Intents of blocks that nobody knows, put before others: how long they hold a partition up, on real parts."""
+"""Intents of unknown blocks, written before others: how long they delay a partition, on real parts."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A web page or another user of this machine asks a dry-run's fork, or what it forks from, for the key of the node."""
+"""A web page or another user of this machine requests the node's key from a dry-run's fork or its forwarder."""
 
 import json
 from contextlib import asynccontextmanager

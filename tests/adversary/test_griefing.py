@@ -1,4 +1,4 @@
-"""Somebody pushes a price, or the price of gas, for the one block in which a book proposes."""
+"""Somebody pushes a price, or the price of gas, in the one block in which a book proposes."""
 
 from itertools import pairwise
 

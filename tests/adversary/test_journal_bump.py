@@ -1,4 +1,4 @@
-"""On a real broker and a real chain: who may write to a signer's journal gets nothing signed by it, and cannot keep it down."""
+"""A stranger who may write to a signer's journal gets nothing signed and cannot keep the signer from starting, on a real broker and a real chain."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A MAC says who wrote a record; what is done with it is asked of the signed bytes themselves."""
+"""A journal record with a valid MAC is used only as far as its signed bytes confirm it."""
 
 import asyncio
 

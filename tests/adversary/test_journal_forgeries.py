@@ -1,4 +1,4 @@
-"""Whatever a stranger writes into a signer's journal is noticed at its next start, named, and can be set aside."""
+"""Every forgery in a signer's journal is detected at the next start, named, and can be set aside."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Attacks on the way to the broker: somebody answers at its address who is not the broker."""
+"""Attacks on the connection to the broker: another server answers at its address."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Forged intents at Aave V3, both versions on real bytecode: no debt, collateral or health but what the signer's file allows."""
+"""Forged intents at Aave V3, both versions on real bytecode: no debt, collateral or health beyond what the signer's file allows."""
 
 import pytest
 from lending_bench import DOLLAR, ETHER, STRANGER, LendingBench, fields_of, read

@@ -1,4 +1,4 @@
-"""Calls of a lending market drawn at random, one after another: what is signed of them is listed, for the owner alone, and keeps the file."""
+"""Random sequences of lending market calls: what the signer signs is on its list, for the owner alone, and within its file."""
 
 import random
 from collections import Counter

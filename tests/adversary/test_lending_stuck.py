@@ -1,4 +1,4 @@
-"""Calls of a lending market that a signer's process has signed: mined as they were judged, and given up once they would not be signed any more."""
+"""Signed calls of a lending market are mined with the effect that was checked, or given up once they would no longer be signed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""A signer notices that it has forgotten: an empty journal, a topic of intents made again, a chain that went back."""
+"""A signer detects lost memory: an empty journal, a recreated topic of intents, a chain that went back."""
 
 from collections import defaultdict
 

@@ -1,4 +1,4 @@
-"""A signer's process keeps its key once, its password never, dumps no core, and takes no file that others could have made."""
+"""A signer's process keeps its key once and its password never, dumps no core, and refuses files that others could write."""
 
 import ctypes
 import json

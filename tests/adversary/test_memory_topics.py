@@ -1,4 +1,4 @@
-"""What a signer remembers, on a real broker: topics that are deleted, made again, or have another number of partitions."""
+"""A signer's memory on a real broker whose topics are deleted, recreated, or have another number of partitions."""
 
 import asyncio
 import itertools

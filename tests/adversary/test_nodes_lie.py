@@ -1,4 +1,4 @@
-"""One of several nodes lies to the signer: about a price, a balance, a nonce, a receipt, the head. It must sign nothing by that."""
+"""One of several nodes lies to the signer about a price, a balance, a nonce, a receipt or the head; nothing is signed because of it."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A signer is started on nodes that could deceive it: one alone, one under two names, one in clear text, a fork of anvil's."""
+"""A signer is started on nodes that could deceive it: a single one, one under two names, one without encryption, an anvil fork."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Somebody makes a pool look deep, or a book is too big for it: size follows what the pool really holds near its price."""
+"""Somebody makes a pool look deep, or a book is too large for it: sizes follow the pool's real depth near its price."""
 
 import pytest
 from judge_bench import Bench

@@ -1,4 +1,4 @@
-"""A feed that is late, broken or wrong, and one that is right: each way it may answer, both orders of the tokens."""
+"""A price feed that is late, broken, wrong or right, with every kind of answer and both orders of the tokens."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Somebody trades before a plan's swap or mint: its minimums are the stricter of the mean and the quote, about the mean."""
+"""Somebody trades before a plan's swap or mint: its minimums are the stricter of the mean and the quote, and lie around the mean."""
 
 import pytest
 from builders import POOL, ROOMY_SIGNER

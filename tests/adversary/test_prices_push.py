@@ -1,4 +1,4 @@
-"""Somebody pushes one pool, holds it for a whole window, and lets the book act at that price."""
+"""Somebody pushes one pool's price, holds it for a whole window, and lets the book act at that price."""
 
 import pytest
 from judge_bench import Bench

@@ -1,4 +1,4 @@
-"""Somebody trades before a swap or a mint of ours and takes the price back after it, at whatever price the pool stands."""
+"""Somebody trades before a swap or a mint of the owner and takes the price back afterwards, at any price of the pool."""
 
 import pytest
 from eth_abi.abi import encode

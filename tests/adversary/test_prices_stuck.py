@@ -1,4 +1,4 @@
-"""A swap that is signed and not mined while the price moves on: its minimum is of a price that is past."""
+"""A signed swap that is not mined while the price moves on, so that its minimum belongs to a past price."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Somebody pushes a pool about a withdrawal of ours: liquidity that is taken out at a pushed price is worth no less at the true one."""
+"""Somebody pushes a pool around a withdrawal: liquidity withdrawn at a pushed price is worth no less at the true price."""
 
 import pytest
 from judge_bench import Bench

@@ -1,4 +1,4 @@
-"""Private bytes must not reach the public mempool: not by a resend, a bump, a restart, a lost relay or a changed file."""
+"""Private transactions never reach the public mempool: not by a resend, a bump, a restart, a lost relay or a changed file."""
 
 import json
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,4 +1,4 @@
-"""A node that takes no bytes, whatever it says, must not make the signer offer more, unless it says that the price is it."""
+"""A node that refuses transactions does not make the signer raise its fees, unless it says that the price is the reason."""
 
 from itertools import pairwise
 

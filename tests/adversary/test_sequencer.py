@@ -1,4 +1,4 @@
-"""A signer whose chain's sequencer is down, or has just come back, on real bytecode: what it signs, and what not, whatever it is asked."""
+"""A signer whose chain's sequencer is down, or has just come back, on real bytecode: which intents it signs and which not."""
 
 import asyncio
 

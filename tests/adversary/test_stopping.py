@@ -1,4 +1,4 @@
-"""Whoever writes to the topics, a stop stops: pauses, the word to cancel, the stop file, and the way without a broker."""
+"""A stop holds whoever writes to the topics: pauses, cancellations, the stop file, and the command without a broker."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""`evenkeel submit --cancel-all` as an operator has it when the broker is gone: a file with the key, and a node."""
+"""`evenkeel submit --cancel-all` as an operator uses it without a broker: with the key's file and a node."""
 
 import os
 import subprocess

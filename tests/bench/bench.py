@@ -1,4 +1,4 @@
-"""Measure what docs/performance.md compares, without a broker: each row against its peer in one run, equal results asserted first.
+"""Measure everything that docs/performance.md compares without a broker: each row beside its peer in one run, after a check that results are equal.
 
 Prints the rows and growth tables, and writes them as JSON to `.evenkeel/bench/bench.json`, with the rows that other runs have left there.
 BENCH_NFTS ("100 10000") and BENCH_BOOKS name other sizes, BENCH_ROUNDS another number of rounds, BENCH_PEERS a Python that has degenbot.

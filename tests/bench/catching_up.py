@@ -1,4 +1,4 @@
-"""How fast a watcher catches up with quiet blocks: by proven headers, against asking each block for its receipts and balances.
+"""How fast a watcher catches up with quiet blocks: with proven headers, compared with requesting each block's receipts and balances.
 
 The node is anvil, the log is in memory, so what is measured is the node's answers and what the watcher makes of them. The two take turns.
 """

@@ -1,4 +1,4 @@
-"""What a hot call costs: our client now against the one before web3 stood on it, side by side in one run.
+"""The cost of a frequent call: the present client compared with the one before web3 used it, in one run.
 
 The node is a process of its own that answers from memory; what is counted is the client's processor time. The two take
 turns, so that a busy machine slows both. Nothing here writes or needs a chain.

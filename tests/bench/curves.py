@@ -1,4 +1,4 @@
-"""How long a curve takes to derive, to read again, and to evaluate: `python tests/bench/curves.py`."""
+"""The time to derive a curve, to read it again, and to evaluate it: `python tests/bench/curves.py`."""
 
 import math
 import sys

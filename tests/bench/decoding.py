@@ -1,4 +1,4 @@
-"""From a node's JSON to facts, against web3: the same logs, and what they say must be the same."""
+"""Decoding from a node's JSON to facts, compared with web3: the same logs with equal results."""
 
 import json
 from collections.abc import Callable, Sequence

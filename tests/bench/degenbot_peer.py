@@ -1,4 +1,4 @@
-"""Swaps by degenbot's pool, where that library is installed: a port of the contract that keeps no fees and no observations."""
+"""Swaps by degenbot's pool, where that library is installed: a port of the contract without fees and observations."""
 
 import importlib
 import importlib.metadata

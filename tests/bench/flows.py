@@ -1,4 +1,4 @@
-"""Flows of swaps to be replayed: a made one, and where a day of mainnet's logs is at hand, two pools' real ones."""
+"""Flows of swaps to replay: a generated one, and, where a day of mainnet's logs is available, those of two pools."""
 
 import copy
 from collections.abc import Iterator

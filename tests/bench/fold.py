@@ -1,4 +1,4 @@
-"""How fast one core folds a shard's log in memory: bytes to events to outputs to bytes, without a broker.
+"""How fast one core folds a shard's log in memory, from bytes to events to outputs to bytes, without a broker.
 
 The chain is a toy with one pool, one book and swaps of the real curve; quiet blocks and busy ones.
 """

@@ -1,4 +1,4 @@
-"""How the cost of a block, and of taking NFTs over, grows: over NFTs, books and pools."""
+"""How the cost of a block, and of taking over NFTs, grows with NFTs, books and pools."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Rows that other runs measure, as the last of these left them: what needs a broker, and the fold against an older commit."""
+"""Rows of the benchmark that other runs measure: those that need a broker, and the fold compared with an older commit."""
 
 import json
 import sys

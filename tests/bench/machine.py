@@ -1,4 +1,4 @@
-"""Tell what a run was measured on, and how busy that was."""
+"""Describe the machine of a run, and how busy it was."""
 
 import os
 import platform

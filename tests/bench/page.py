@@ -1,4 +1,4 @@
-"""Write what `make bench` has measured into docs/performance.md, between two marks: rows, growth, and which run it was."""
+"""Write the results of `make bench` into docs/performance.md, between two marks: rows, growth, and the run's description."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What plans really cost against what was foreseen, on the published bytecode, in bad weather: `python tests/bench/plans.py 100 1`.
+"""The real cost of plans compared with the foreseen, on the published bytecode, under difficult markets: `python tests/bench/plans.py 100 1`.
 
 A live book acts through pipeline and judge, without broker and processes, on an anvil of its own; so many more plans fit into an hour
 than into `make chaos-sender`. The weather of each plan is drawn: quiet, a trend, jumps of 10 to 30 % between two of its blocks, a

@@ -1,4 +1,4 @@
-"""Draw the growth tables of `make bench` for docs/performance.md, out of the JSON that it has written."""
+"""Draw the growth tables of `make bench` for docs/performance.md from its JSON file."""
 
 import json
 import sys

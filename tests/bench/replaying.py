@@ -1,4 +1,4 @@
-"""A pool moved by its own logs, against a plain port of the contract and degenbot: same swaps, same end of each.
+"""Replay a pool from its logs, compared with a plain port of the contract and with degenbot: equal swaps and equal final states.
 
 Alone it prints its rows as JSON: `make bench` lets another interpreter do so where BENCH_PEERS names one that has degenbot.
 """

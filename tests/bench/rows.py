@@ -1,4 +1,4 @@
-"""A row of `make bench`: what something costs, and a peer's cost of the same."""
+"""A row of `make bench`: the cost of an operation, and a peer's cost of the same."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a shard's state takes in memory: per NFT of a book, and per 1,000 initialised ticks of a pool."""
+"""The memory of a shard's state: per NFT of a book, and per 1,000 initialised ticks of a pool."""
 
 import gc
 import sys

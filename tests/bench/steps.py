@@ -1,4 +1,4 @@
-"""How well a live book keeps its target where the market is arbitraged at each block's end: `python tests/bench/steps.py`.
+"""How well a live book keeps its target in a market that is arbitraged at the end of each block: `python tests/bench/steps.py`.
 
 On the toy chain: the pool's integers are the real ones, blocks and mempool are not. An outside price walks without drift, 4 % a
 day; noise trades, and arbitrage brings the pool back to within its fee of the outside price. Four ways are compared on the same

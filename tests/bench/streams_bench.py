@@ -1,4 +1,4 @@
-"""What one worker does on a real broker on this machine: docs/performance.md explains each figure.
+"""The throughput, latency and memory of one worker on a real broker on this machine; docs/performance.md explains each figure.
 
 BENCH_BLOCKS, BENCH_ROUNDS and BENCH_SECONDS make a run shorter or longer.
 """

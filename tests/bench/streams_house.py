@@ -1,4 +1,4 @@
-"""One deployment on a broker: its topics, what stands on them, and the process that is measured on it."""
+"""A deployment on a broker for measurements: its topics, their records, and the measured process."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""From a block's append to its decision being readable as committed, at a few blocks a second."""
+"""The latency from a block's append to its committed decision, at a few blocks per second."""
 
 import asyncio
 import time

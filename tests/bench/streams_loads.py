@@ -1,4 +1,4 @@
-"""What is folded: logs of a toy chain with one pool and one book of one NFT, made before anything is timed."""
+"""The measured load: logs of a toy chain with one pool and one book of one NFT, made before the measurement."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Resident memory of one worker, at rest after each fifth of a long log.
+"""The resident memory of one worker, when idle after each fifth of a long log.
 
 Blocks come in equal portions: what a worker reads ahead of a backlog is room that it keeps, whatever it has folded.
 """

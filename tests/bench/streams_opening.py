@@ -1,4 +1,4 @@
-"""Seconds to open a large shard as a worker does: fence the former owner, read every entry, build the tables."""
+"""The seconds to open a large shard as a worker does: fence the former owner, read every entry, build the tables."""
 
 import gc
 import time

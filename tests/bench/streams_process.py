@@ -1,4 +1,4 @@
-"""The process that is measured: a worker, or a bare loop that does the same work without Faust.
+"""The measured process: a worker, or a bare loop that does the same work without Faust.
 
 python streams_process.py worker|bare BOOTSTRAP CHAIN PARTITIONS FOLDER
 """

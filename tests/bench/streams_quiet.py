@@ -1,4 +1,4 @@
-"""Quiet blocks per second: one worker that catches up with records of many blocks in which nothing happened, and a book that rests."""
+"""Quiet blocks per second of one worker that catches up with records of many quiet blocks and an idle book."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Logs a second: one worker against a bare loop, by turns, on the same log."""
+"""Logs per second of one worker and of a bare loop, by turns, on the same log."""
 
 import time
 from collections.abc import Sequence

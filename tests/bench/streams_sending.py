@@ -1,4 +1,4 @@
-"""From a block's append to the transaction that follows from it being with the node: the whole way, on real parts.
+"""The latency from a block's append to the resulting transaction at the node, on real parts.
 
 A watcher, a worker and a signer as `evenkeel` runs them, a chain with the real contracts, and a book that re-ranges.
 """

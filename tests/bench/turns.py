@@ -1,4 +1,4 @@
-"""Compare ways to do the same: by turns in one run, so that a busy machine slows all of them."""
+"""Compare implementations by turns in one run, so that a busy machine slows all of them."""
 
 import gc
 import statistics

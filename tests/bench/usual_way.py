@@ -1,4 +1,4 @@
-"""A block from log to decision, end to end, against the usual way: web3 decodes, then each position is computed anew.
+"""Processing a block from log to decision, compared with the usual way: web3 decodes, then each position is computed from scratch.
 
 Ours reads the record, moves the pool, keeps fees, observations, positions, the book and its decision, and writes all outputs. The usual
 way decodes each log with web3, moves the same pool, and measures every position once per block, or once per swap.

@@ -1,4 +1,4 @@
-"""What was said and kept, held against an undisturbed fold of the log, and the state against the chain."""
+"""Compare outputs and state with an undisturbed fold of the log, and the state with the chain."""
 
 import asyncio
 import time

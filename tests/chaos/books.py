@@ -1,4 +1,4 @@
-"""Whose books the scenarios are about, and what the owners do with them."""
+"""The books of the fault campaigns, and their owners' actions."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the chain does, and what becomes of books meanwhile."""
+"""Faults of the chain, and operations on books meanwhile."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Watchers and workers as real processes, each started again when it ends, as a supervisor would."""
+"""Watchers and workers as real processes, each restarted when it ends, as a supervisor would."""
 
 import asyncio
 import json

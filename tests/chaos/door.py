@@ -1,4 +1,4 @@
-"""A second way to the broker, for one worker: what goes through it can be held back, connection by connection."""
+"""A proxy to the broker for one worker, which can hold back connections one by one."""
 
 import asyncio
 import struct

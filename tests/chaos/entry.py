@@ -1,4 +1,4 @@
-"""A watcher or a worker as `evenkeel watch` and `evenkeel work` run it, only sooner out of patience."""
+"""A watcher or a worker as `evenkeel watch` and `evenkeel work` run it, with shorter timeouts."""
 
 import asyncio
 import sys

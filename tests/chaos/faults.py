@@ -1,4 +1,4 @@
-"""Everything that is done to a deployment, by name. A fault is over when its function returns."""
+"""Every fault of a deployment, by name. A fault is over when its function returns."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple

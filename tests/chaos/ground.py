@@ -1,4 +1,4 @@
-"""What a deployment stands on: a broker that can be killed, and a chain with order flow that never ends."""
+"""The infrastructure of a deployment under test: a broker that can be killed, and a chain with endless order flow."""
 
 import asyncio
 import random

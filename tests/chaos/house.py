@@ -1,4 +1,4 @@
-"""One deployment under fire: broker, chain, order flow, watchers and workers, and whoever looks on."""
+"""A deployment under test: broker, chain, order flow, watchers, workers and observers."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The shards' logs as they lie on the broker: what became of each record, and where each shard stands."""
+"""The shards' logs on the broker: what happened to each record, and the position of each shard."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence

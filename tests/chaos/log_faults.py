@@ -1,4 +1,4 @@
-"""What lies in the log that no watcher of ours wrote, and what the group of the workers believes of it."""
+"""Faults of the log, records that no watcher wrote, and faults of the workers' group."""
 
 import asyncio
 import time

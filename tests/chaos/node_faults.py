@@ -1,4 +1,4 @@
-"""What a node does to a watcher."""
+"""Faults of a node as a watcher sees them."""
 
 import asyncio
 

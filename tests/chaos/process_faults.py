@@ -1,4 +1,4 @@
-"""What happens to processes: watchers, workers, and the broker."""
+"""Faults of processes: watchers, workers, and the broker."""
 
 import asyncio
 import signal

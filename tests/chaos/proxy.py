@@ -1,4 +1,4 @@
-"""A way to the node that misbehaves when told: it stands between the watchers and the chain's HTTP."""
+"""A proxy between the watchers and the chain's HTTP endpoint that misbehaves on command."""
 
 import asyncio
 import json

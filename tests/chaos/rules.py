@@ -1,4 +1,4 @@
-"""Every rule by which the system recovers, and how its firing is seen in a process's log."""
+"""The rules by which the system recovers, and the log line that shows that each was applied."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`make chaos-streams`: so many runs, each on a deployment of its own, with faults dealt from one seeded deck."""
+"""`make chaos-streams`: a number of runs, each on its own deployment, with faults drawn from one seeded deck."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What has come on some topics since the last look, also over the broker's absences."""
+"""Read the new records of some topics since the last call, also over interruptions of the broker."""
 
 import asyncio
 from collections.abc import Sequence

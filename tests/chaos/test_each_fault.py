@@ -1,4 +1,4 @@
-"""Every fault once, on one deployment with order flow going on: nothing lost, nothing doubled, state equals the chain."""
+"""Every fault once, on one deployment with order flow: nothing is lost or doubled, and the state equals the chain."""
 
 import time
 from collections.abc import AsyncIterator

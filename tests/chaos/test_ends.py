@@ -1,4 +1,4 @@
-"""How processes end, when told to, in whatever trouble they are, and come back; and what `up` says of it."""
+"""How processes end when told to, in any trouble, and restart; and what `up` logs about it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The campaigns themselves: what they deal, and when they fail."""
+"""The fault campaigns themselves: which faults they draw, and when they fail."""
 
 import itertools
 import random

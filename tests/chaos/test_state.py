@@ -1,4 +1,4 @@
-"""`state show`, `state verify` and `resume` on a deployment at work: what is wrong is found, and what is in quarantine comes back."""
+"""`state show`, `state verify` and `resume` on a running deployment: errors are found, and quarantined items come back."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a backfill has written, held against its chain block by block, and against a fold of every block alone."""
+"""Check the log of a backfill against its chain block by block, and against a fold of every single block."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A chain with a past: quiet blocks in long rows, and busy ones in which pools are traded and owners move their liquidity."""
+"""A chain with a history: long runs of quiet blocks, and busy ones in which pools are traded and owners move liquidity."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One run: a past is mined, `evenkeel backfill` brings it in, is killed at drawn heights and started again until it is up with the chain."""
+"""One run: a history is mined, and `evenkeel backfill` is killed at drawn heights and restarted until it reaches the head."""
 
 import asyncio
 import os

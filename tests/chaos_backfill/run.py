@@ -1,4 +1,4 @@
-"""`make chaos-backfill`: pasts of quiet and busy blocks brought in by `evenkeel backfill`, killed in between, and a verdict as a table."""
+"""`make chaos-backfill`: histories of quiet and busy blocks are backfilled with kills, and the results are printed as a table."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""What ails the node of a running deployment, by name: each with how long it lasts and what must be said of it."""
+"""The faults of a running deployment's node, by name, each with its duration and the messages that it must cause."""
 
 import random
 from collections.abc import Callable, Mapping

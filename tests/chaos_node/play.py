@@ -1,4 +1,4 @@
-"""One trouble of the node on a house with a live book, and what must be true of it."""
+"""One fault of the node on a deployment with a live book, and the conditions that must hold."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`make chaos-node`: what ails a node, on seeded deployments with a live book, as a table.
+"""`make chaos-node`: faults of a node on seeded deployments with a live book, as a table.
 
 Each run has a deployment of its own and some of the troubles; all of them are dealt before any comes again.
 """

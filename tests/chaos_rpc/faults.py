@@ -1,4 +1,4 @@
-"""What a node between a watcher and its chain does wrong, by name: what it says, and whether and with what word a watcher waits for it."""
+"""The faults of a node between a watcher and its chain, by name: its answers, and whether and with which message the watcher waits."""
 
 import random
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""A chain followed by three nodes of which one is always some blocks behind: nothing may follow from that."""
+"""A chain that is followed through three nodes of which one is always some blocks behind, without consequences."""
 
 import random
 

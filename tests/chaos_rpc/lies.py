@@ -1,4 +1,4 @@
-"""What a node says that is not so: of a block's receipts, of its header, and of the branch that it is on."""
+"""False answers of a node: about a block's receipts, its header, and the branch that it is on."""
 
 import copy
 import random

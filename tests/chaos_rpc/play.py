@@ -1,4 +1,4 @@
-"""Troubles between watchers and their chain: what was followed, what was told, and what was taken for true."""
+"""Faults between watchers and their chain: what was followed, what was logged, and which answers were accepted."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Bytes passed on to a port of this machine, until they are held back: a connection that stands and says nothing."""
+"""A TCP relay to a local port that can be held back, so that a connection stays open in silence."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""`make chaos-rpc`: a watcher whose nodes lie, lag, limit and fail, in seeded runs, and a verdict as a table."""
+"""`make chaos-rpc`: a watcher whose nodes lie, lag, limit and fail, in seeded runs, with the results as a table."""
 
 import asyncio
 import json

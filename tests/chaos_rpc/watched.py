@@ -1,4 +1,4 @@
-"""A chain with a proxy before it, and a watcher in this process that asks through it."""
+"""A chain behind a proxy, and a watcher in this process that reads through it."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Looks at every answer that a node's client takes for true, and at every reason for which it takes none."""
+"""Record every answer that a node's client accepts, and the reason of each rejection."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar

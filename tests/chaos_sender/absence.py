@@ -1,4 +1,4 @@
-"""A long absence of worker and signer: on return, nothing is sent for blocks that are long past."""
+"""A long absence of worker and signer: after their return nothing is sent for past blocks."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What the owner's file allows, worked out a second time: every signature that exists is held against it."""
+"""A second implementation of what the owner's file allows, with which every signature is compared."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

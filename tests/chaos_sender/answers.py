@@ -1,4 +1,4 @@
-"""What a signer answered to intents that nobody of its deployment has written: how many came to which of its checks."""
+"""The signer's answers to forged intents: how many were refused by which check."""
 
 import re
 from collections import Counter

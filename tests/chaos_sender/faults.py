@@ -1,4 +1,4 @@
-"""What happens to a live house on the way from a plan to its end, and what must be true after each."""
+"""Faults of a live deployment between a plan and its end, and the conditions that must hold after each."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A stranger with write access to every topic: what may be forged, written at random while a live deployment runs."""
+"""A stranger with write access to every topic, who writes random forged records to a running live deployment."""
 
 import asyncio
 import json

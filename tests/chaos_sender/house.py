@@ -1,4 +1,4 @@
-"""One deployment with a live book: broker, chain, order flow, a watcher, a worker and a signer, and who looks on."""
+"""A deployment with a live book: broker, chain, order flow, watcher, worker, signer and observers."""
 
 import asyncio
 import logging

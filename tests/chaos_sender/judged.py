@@ -1,4 +1,4 @@
-"""Plans that have ended, held against what the book would be without their swap, against their time and against what was foreseen."""
+"""Check ended plans against the book without their swap, against their duration, and against the foreseen cost."""
 
 from collections import Counter
 from collections.abc import Iterator

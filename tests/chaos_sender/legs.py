@@ -1,4 +1,4 @@
-"""What strikes a hedged book between two legs of its plans, and what must be true once its hedge is as its policy wants it."""
+"""Faults of a hedged book between two legs of its plans, and the conditions once its hedge is at its target."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A market that turns on a book in the middle of its plans: jumps, reorgs across phases, fee storms, JIT liquidity, a sandwicher."""
+"""A market that moves against a book in the middle of its plans: jumps, reorgs across phases, high fees, JIT liquidity, sandwiches."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A book's own mint, taken away by a reorg of any depth: it comes back once, and the book knows where it stands."""
+"""A book's own mint, removed by a reorg of any depth: it comes back once, and the book's state follows."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What strikes a book that is hedged by orders between the request of one and its end, and what must be true once its short is as its policy wants it."""
+"""Faults between the request of a hedge's order and its end, and the conditions once the short is at its target."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Where a process may die on the way from a plan to its end, by name."""
+"""The points, by name, at which a process may die between a plan and its end."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple

@@ -1,4 +1,4 @@
-"""A live deployment under a forger who writes to every topic: nothing is signed that the owner's file does not allow."""
+"""A live deployment with a forger who writes to every topic: nothing is signed that the owner's file does not allow."""
 
 import asyncio
 import itertools

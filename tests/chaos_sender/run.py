@@ -1,4 +1,4 @@
-"""`make chaos-sender`: deaths between plan and settlement of a live book, on seeded deployments, as a table.
+"""`make chaos-sender`: deaths of processes between plan and settlement of a live book, on seeded deployments, as a table.
 
 Each run has a deployment of its own and some of the deaths; all of them are dealt before any comes again.
 """

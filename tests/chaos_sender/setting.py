@@ -1,4 +1,4 @@
-"""What the campaign plays on: a lively devnet, one book that really re-ranges, and its signer's file."""
+"""The campaign's set-up: a busy devnet, one book that makes re-ranges, and its signer's file."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""One of the three processes, started again whenever it ends, as a supervisor would."""
+"""One of the three processes, restarted whenever it ends, as a supervisor would."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What was committed about plans and intents, and what the chain and the journal say became of them."""
+"""The committed records about plans and intents, and their outcomes by chain and journal."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator

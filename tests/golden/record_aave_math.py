@@ -1,4 +1,4 @@
-"""`make golden-aave`: ask the libraries of both versions of Aave V3, on a chain, and write what they answer.
+"""`make golden-aave`: call the libraries of both versions of Aave V3 on a chain, and record their answers.
 
 An answer of null says that they revert.
 """

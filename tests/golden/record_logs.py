@@ -1,4 +1,4 @@
-"""`make golden-logs`: play deployments anew and record them; `again` keeps the logs and records what follows now."""
+"""`make golden-logs`: run deployments and record their logs; `again` keeps the logs and records the present results."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Every number that the libraries of both versions of Aave V3 answer on a chain, and whether they revert."""
+"""Every recorded answer of the libraries of both versions of Aave V3, reverts included, equals ours."""
 
 import json
 from pathlib import Path

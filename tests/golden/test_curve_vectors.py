@@ -1,4 +1,4 @@
-"""Derived curves against vectors that were computed elsewhere with 60 digits: equal to 12."""
+"""Derived curves equal reference vectors, computed elsewhere with 60 digits, to 12 digits."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Bands, collateral and deleveraging of a hedge against vectors that were computed elsewhere with 60 digits: equal to 12."""
+"""Bands, collateral and deleveraging of a hedge equal reference vectors, computed elsewhere with 60 digits, to 12 digits."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The logs of real deployments lead to the decisions, plans and transactions they led to when they were recorded."""
+"""The logs of real deployments lead to the same decisions, plans and transactions as when they were recorded."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""A record of every type and version that was ever written is read by the newest code."""
+"""A record of every type and version that was ever written is still readable."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""The closed form of a swap that moves our own pool, against 60-digit roots found elsewhere; also over a tick."""
+"""The closed form of a swap that moves the pool equals 60-digit roots computed elsewhere, also across a tick."""
 
 import json
 from decimal import Decimal, localcontext

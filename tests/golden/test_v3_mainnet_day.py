@@ -1,4 +1,4 @@
-"""One whole day of two mainnet pools, replayed from their logs: what came out, liquidity and tick must agree."""
+"""A whole day of two mainnet pools, replayed from their logs: amounts, liquidity and ticks agree."""
 
 import ast
 import csv

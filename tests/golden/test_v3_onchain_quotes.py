@@ -1,4 +1,4 @@
-"""A mainnet pool with all its ticks: what the quoter on chain answered, from one unit to more than the pool holds."""
+"""Quotes of a mainnet pool with all its ticks equal the quoter's on the chain, from one unit to more than the pool holds."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Volatility from a real pool, WBTC/WETH 0.3 %: the block clock shows half of it, the estimate is that of a slow clock."""
+"""Volatility of a real pool, WBTC/WETH 0.3 %: samples per block show half of it, and the estimate equals that of slow samples."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What the tests here stand on: one real broker for all of them, and a fresh real chain for each that asks."""
+"""Fixtures of the integration tests: one real broker for all of them, and a fresh real chain for each that requests one."""
 
 from cli_desk import desk, kept
 from cli_run import evenkeel

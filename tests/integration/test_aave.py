@@ -1,4 +1,4 @@
-"""Aave V3 on a devnet, both versions: an account is followed from logs, to the last unit at every block."""
+"""An account at Aave V3, both versions, on a devnet is followed from logs, to the last unit at every block."""
 
 from collections import Counter
 from pathlib import Path

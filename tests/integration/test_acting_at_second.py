@@ -1,4 +1,4 @@
-"""A book whose pool lies at a second deployment of Uniswap V3 acts there: its plan is mined, within what the signer's file names."""
+"""A book whose pool belongs to a second deployment of Uniswap V3 acts there: its plan is mined, within the signer's file."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What does not belong on a log, before a real worker on a real broker."""
+"""Records that do not belong in the log, processed by a real worker on a real broker."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""`check`, `apply` and `doctor` ask the node what only the chain knows, and name book, token and line."""
+"""`check`, `apply` and `doctor` ask the node about contracts and tokens, and name book, token and line."""
 
 import re
 from collections.abc import Iterable, Iterator

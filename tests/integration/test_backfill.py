@@ -1,4 +1,4 @@
-"""`evenkeel backfill` on a real broker and a real chain: from a block of the past to the head, also when it is killed in between."""
+"""`evenkeel backfill` on a real broker and a real chain, from a past block to the head, also with kills."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A chain of one's own by its file: what `doctor` holds against the chain, and what a look makes of it."""
+"""A file that describes a chain: `doctor` compares it with the chain, and `look` uses it."""
 
 import asyncio
 import re

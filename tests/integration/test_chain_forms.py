@@ -1,4 +1,4 @@
-"""Blocks in the form of each chain, with its system transactions and types of receipts, followed as watcher and worker do it."""
+"""Blocks in the form of each chain, with its system transactions and receipt types, followed as by watcher and worker."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A small past of `make chaos-backfill`: killed in between, it comes to equal its chain, and leads to what its blocks lead to one by one."""
+"""A small run of `make chaos-backfill`: the log equals its chain, and leads to the same as its blocks one by one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a checkpoint must do: the same tests for the one in memory and the one on a real broker."""
+"""The contract of a checkpoint: the same tests for the one in memory and the one on a real broker."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""`apply`, `pause`, `resume` and `adopt` on a real broker: what they append, and where."""
+"""`apply`, `pause`, `resume` and `adopt` on a real broker: which records they append, and where."""
 
 import pytest
 from builders import MANAGER as TOY_MANAGER

@@ -1,4 +1,4 @@
-"""`curve` and `volatility` on a real broker: of a book as committed, and of pools whose swaps were published."""
+"""`curve` and `volatility` on a real broker: a committed book, and pools with published swaps."""
 
 import math
 import random

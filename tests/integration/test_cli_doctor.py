@@ -1,4 +1,4 @@
-"""`doctor` and `state verify` on a real broker: what is wrong is named, and well is said only of what was looked at."""
+"""`doctor` and `state verify` on a real broker: errors are named, and only what was checked is called well."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""`inventory` and `positions` on a real broker: numbers of the committed state, and what makes them old or unsure."""
+"""`inventory` and `positions` on a real broker: numbers of the committed state, and the reasons why they may be out of date."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`evenkeel plans` reads what the shards have told of their plans from a real broker, and adds it up."""
+"""`evenkeel plans` reads the shards' messages on plans from a real broker, and adds up their costs."""
 
 import json
 

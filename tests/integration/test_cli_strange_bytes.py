@@ -1,4 +1,4 @@
-"""Bytes of strangers on every topic: no reader is disturbed by them, and where the state cannot be known their place is named."""
+"""Foreign bytes on every topic: they disturb no reader, and where the state cannot be known their place is named."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""`submit` and `intents` as a user has them: a file, a keystore, a broker and a chain."""
+"""`submit` and `intents` as a user runs them: with a file, a keystore, a broker and a chain."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""`topics` on a real broker: what is committed, all of it, no more; raw, filtered, as CSV."""
+"""`topics` on a real broker: all committed records and no others; raw, filtered, and as CSV."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The way of a new user, on real parts: devnet up, init, apply, up, look, Ctrl-C."""
+"""The first steps of a new user on real parts: devnet up, init, apply, up, look, Ctrl-C."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`evenkeel up --live` with a signer's file: the signer runs beside the others, where a book is live."""
+"""`evenkeel up --live` with a signer's file: the signer runs beside the others if a book is live."""
 
 import json
 from collections.abc import Iterator

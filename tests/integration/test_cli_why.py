@@ -1,4 +1,4 @@
-"""`why`, and decisions in words, on a real broker: a sentence, and under it the records that led to it."""
+"""`why` and decisions as sentences on a real broker: a sentence, and below it the records that led to it."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Hashes of contracts' code: those of the chains' files follow from published artifacts, and nothing begins where a node contradicts one."""
+"""Hashes of contracts' code: those in the chains' files follow from published artifacts, and no process starts if a node contradicts one."""
 
 import re
 from collections.abc import Callable, Iterator

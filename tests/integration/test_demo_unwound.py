@@ -1,4 +1,4 @@
-"""The demo's last table, on the bytecode: what an owner owes, has secured and allows is read from the chain, and what is left fails the demo."""
+"""The demo's last table on real bytecode: debt, collateral and allowances are read from the chain, and any that is left fails the demo."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The book that `evenkeel init` writes for a fresh devnet acts on its first proposals: no limit of the example is in the way."""
+"""The book that `evenkeel init` writes for a fresh devnet acts on its first proposals, within the example's limits."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""The broker serves, comes back with its data, and never outlives who started it."""
+"""The devnet's broker serves, restarts with its data, and never outlives its parent process."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""The chain mines in lock-step, rolls back, and gives the same world every time."""
+"""The devnet's chain mines in lock-step, rolls back, and is the same each time."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The order flow repeats itself to the hash, keeps pools at the fair price, and shares its blocks."""
+"""The order flow is reproducible to the hash, keeps pools at the fair price, and shares its blocks."""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A devnet comes up whole, says what runs where, and leaves nothing behind."""
+"""A devnet starts completely, shows what runs where, and leaves nothing behind."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Processes are known by more than their number, and ports are taken only where free."""
+"""The devnet's processes are identified by more than their number, and only free ports are used."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What is missing on a machine is named in one line, and only what is still needed counts."""
+"""Missing tools are named in one line, and only those that are still needed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the world promises to those who build on it."""
+"""The guarantees of the devnet's contracts and accounts to their users."""
 
 from pathlib import Path
 

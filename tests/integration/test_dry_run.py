@@ -1,4 +1,4 @@
-"""A dry-run on a real chain: what it says is what happens when the same proposal is carried out on the same block."""
+"""A dry-run on a real chain reports the same as carrying out the proposal on the same block."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A dry-run of a hedge's step on both versions of Aave V3: what it says is what its signer's transactions come to, to the unit."""
+"""A dry-run of a hedge's step on both versions of Aave V3 equals its signer's transactions to the unit."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A dry-run of a step whose order somebody else carries out: it ends where it waits for that, and says what it has shown until there."""
+"""A dry-run of a step whose order somebody else executes ends at that order, and reports everything up to it."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A log is read past a group, in full, or not at all."""
+"""A log is read without a consumer group, completely or not at all."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The profile `anvil-fork` of docker-compose.yml, its command run as it stands there: a fork that makes blocks of its own."""
+"""The profile `anvil-fork` of docker-compose.yml: its command runs a fork that makes blocks of its own."""
 
 import os
 import subprocess

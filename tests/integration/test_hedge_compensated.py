@@ -1,4 +1,4 @@
-"""A hedge whose sale reverts block after block, on both versions of Aave's bytecode: what it has borrowed is repaid after its time."""
+"""A hedge whose sale reverts in every block, on both versions of Aave's bytecode: its borrowing is repaid after the configured time."""
 
 from pathlib import Path
 

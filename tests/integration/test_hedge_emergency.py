@@ -1,4 +1,4 @@
-"""A hedge in need on both versions of Aave's bytecode: its range secures it, and a plan that only waits makes way, by what its signer allows."""
+"""A hedge with low health on both versions of Aave's bytecode: its range secures it, and a waiting plan makes way, within the signer's limits."""
 
 from itertools import pairwise
 from pathlib import Path

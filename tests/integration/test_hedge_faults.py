@@ -1,4 +1,4 @@
-"""What a lending market does not allow a hedge at all is said before the hedge is in force, by field: on both versions' bytecode."""
+"""Reasons why a lending market cannot hedge a book are shown by field before the hedge is in force, on both versions' bytecode."""
 
 from pathlib import Path
 

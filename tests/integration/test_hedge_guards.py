@@ -1,4 +1,4 @@
-"""What keeps a hedge from acting, on both versions of Aave's bytecode: its reason is the right one, and no limit is broken."""
+"""The guards of a hedge on both versions of Aave's bytecode: each refusal has the right reason, and no limit is exceeded."""
 
 from collections.abc import Callable
 from pathlib import Path

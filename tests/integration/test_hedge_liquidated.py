@@ -1,4 +1,4 @@
-"""A hedge that is liquidated all the same, on both versions of Aave's bytecode: told, accounted, and paused until its operator says go on."""
+"""A liquidated hedge on both versions of Aave's bytecode: published, accounted, and paused until its operator resumes it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A hedge's whole life on both versions of Aave's bytecode: each transaction judged as the signer judges, and sent by the owner."""
+"""The whole life of a hedge on both versions of Aave's bytecode: each transaction is checked by the signer's judge and sent by the owner."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A hedge that WBTC secures, on both versions of Aave's bytecode, from opening to nothing, by what its signer allows."""
+"""A hedge that WBTC secures, on both versions of Aave's bytecode, from opening to end, within the signer's limits."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A jump of a quarter in one block, on both versions of Aave's bytecode: how many blocks of a hedge's own bring its net exposure back."""
+"""A price jump of a quarter in one block, on both versions of Aave's bytecode: how many blocks a hedge needs to restore its net exposure."""
 
 from collections.abc import Callable
 from pathlib import Path

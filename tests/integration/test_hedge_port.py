@@ -1,4 +1,4 @@
-"""What every venue of hedges keeps: both versions of Aave, and a future that takes orders in two steps, on their bytecode."""
+"""The contract of venues at which books are hedged: both versions of Aave, and a future with orders in two steps, on their bytecode."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `evenkeel hedge` shows of a loan on Aave V3, both versions: the price at which liquidation comes is the chain's."""
+"""`evenkeel hedge` shows a loan on Aave V3, both versions, with the chain's own liquidation price."""
 
 import json
 

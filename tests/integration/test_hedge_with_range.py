@@ -1,4 +1,4 @@
-"""A re-range and a step of the hedge in one plan, on both versions of Aave's bytecode: one trade, and an exposure that goes one way."""
+"""A re-range and a step of the hedge in one plan, on both versions of Aave's bytecode: one trade, and a monotone net exposure."""
 
 from pathlib import Path
 

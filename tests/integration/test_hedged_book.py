@@ -1,4 +1,4 @@
-"""A live book whose base is hedged at Aave V3, both versions on real bytecode: planned, judged by its signer, mined, and unwound."""
+"""A live book hedged at Aave V3, both versions on real bytecode: planned, checked by its signer, mined, and unwound."""
 
 import random
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What keeps a signer's journal: the one in memory and the one on a broker pass the same tests."""
+"""The contract of a journal's store: the one in memory and the one on a broker pass the same tests."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The real programs on a broker that asks who they are: each as the user of its role, with that role's ACLs alone."""
+"""The real programs on a broker with authentication: each as the user of its role, with only that role's ACLs."""
 
 import asyncio
 import json

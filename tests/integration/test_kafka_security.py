@@ -1,4 +1,4 @@
-"""Kafka with a password: SASL, TLS and ACLs on a real broker. Each role does its work there, and nothing else."""
+"""Kafka with SASL, TLS and ACLs on a real broker: each role can do its work, and nothing else."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""`evenkeel broker`: a broker that outlives its command, keeps its data, and says what is in its way."""
+"""`evenkeel broker`: a broker that outlives its command, keeps its data, and names whatever prevents its start."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""`evenkeel look` on a chain: what it shows is what stands there, without a broker, a key or a configuration."""
+"""`evenkeel look` shows the chain's own values, without a broker, a key or a configuration."""
 
 import asyncio
 import random

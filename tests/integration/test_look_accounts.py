@@ -1,4 +1,4 @@
-"""What an owner brings along beside positions: loans, allowances, transactions that wait, as a look, `check` and `doctor` say it."""
+"""An owner's loans, allowances and waiting transactions, as `look`, `check` and `doctor` show them."""
 
 import asyncio
 from pathlib import Path

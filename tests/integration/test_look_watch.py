@@ -1,4 +1,4 @@
-"""`evenkeel look --watch`: a look at each new block, through a node's trouble, until Ctrl-C."""
+"""`evenkeel look --watch` shows each new block, also after errors of the node, until Ctrl-C."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Nodes that lie, lag, limit and fail: a sample of `make chaos-rpc`, and proof that the campaign fails where a lie gets through."""
+"""Nodes that lie, lag, limit and fail: a sample of `make chaos-rpc`, and a check that the campaign fails if a lie is accepted."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

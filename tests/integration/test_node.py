@@ -1,4 +1,4 @@
-"""What a node must do: one suite, on a real chain and on the one in memory."""
+"""The contract of a node: one suite, on a real chain and on the one in memory."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What a node does not have: the way round it gives the same verdicts, and where there is none it is said before it matters."""
+"""Methods that a node lacks: the alternatives give the same results, and where there is none the user is told in time."""
 
 import asyncio
 from contextlib import ExitStack

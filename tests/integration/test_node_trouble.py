@@ -1,4 +1,4 @@
-"""Real parts behind a node that has some trouble: what comes through is what the chain holds, or nothing yet."""
+"""Real parts behind a node with errors: what is written equals the chain, or is not written yet."""
 
 import asyncio
 import random

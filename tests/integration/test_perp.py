@@ -1,4 +1,4 @@
-"""A future that takes orders in two steps, known to tests alone: what its keeper does, and what becomes of a hedge then."""
+"""A hedge at a future with orders in two steps, known to tests alone, under all actions of its keeper."""
 
 from pathlib import Path
 

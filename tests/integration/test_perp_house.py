@@ -1,4 +1,4 @@
-"""A book that a portfolio file hedges at a venue which is no lending market, with all its processes: orders that are carried out, cancelled and unknown."""
+"""A book that its portfolio file hedges at a venue other than a lending market, with all processes: executed, cancelled and unknown orders."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""How much of the chain an ordinary plan takes, on real bytecode: transactions, gas, blocks without liquidity."""
+"""The footprint of an ordinary plan on real bytecode: transactions, gas, and blocks without liquidity."""
 
 import pytest
 from chain_desk import ChainDesk

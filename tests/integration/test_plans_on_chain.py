@@ -1,4 +1,4 @@
-"""Plans on real bytecode that the price or a reorg overtakes: they change their minds, and they are recovered."""
+"""Plans on real bytecode during price moves and reorgs: they are revised or recovered."""
 
 import pytest
 from chain_desk import ChainDesk

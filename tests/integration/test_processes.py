@@ -1,4 +1,4 @@
-"""Heartbeats on a real broker: what a process writes, and that a broker that does not take it stops nobody."""
+"""Heartbeats on a real broker: their content, and that a broker that refuses them stops no process."""
 
 import asyncio
 import itertools

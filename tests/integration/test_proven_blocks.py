@@ -1,4 +1,4 @@
-"""Headers and receipts of a real chain have the hashes that are computed from them, whatever kinds of transactions they are of."""
+"""Headers and receipts of a real chain have the hashes that are computed from them, for all types of transactions."""
 
 import msgspec
 import pytest

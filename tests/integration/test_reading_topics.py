@@ -1,4 +1,4 @@
-"""The recipes of docs/reading-topics.md, as they stand there, on a real broker: what is committed and nothing else."""
+"""The recipes of docs/reading-topics.md on a real broker read the committed records and no others."""
 
 import os
 import re

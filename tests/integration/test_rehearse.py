@@ -1,4 +1,4 @@
-"""`rehearse` on a real broker: each proposal is tried and told once, wherever it dies; what hangs or fails is bounded."""
+"""`rehearse` on a real broker: each proposal is tried and published once, whenever the process dies, and waits are bounded."""
 
 import asyncio
 import itertools

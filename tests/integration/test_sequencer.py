@@ -1,4 +1,4 @@
-"""A book on anvil whose chain has an uptime feed: read with each block, and heeded by the shard and by the signer, each for itself."""
+"""A book on anvil with an uptime feed, which is read with each block; shard and signer obey it independently."""
 
 import pytest
 from chain_desk import ChainDesk

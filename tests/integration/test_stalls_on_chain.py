@@ -1,4 +1,4 @@
-"""The middle of a plan on real bytecode: refused by a guard or by the signer, under each policy, both token orders."""
+"""A plan stalled in the middle on real bytecode: refused by a guard or by the signer, under each policy, in both token orders."""
 
 import pytest
 from chain_plans import (

@@ -1,4 +1,4 @@
-"""Who was replaced waits until the log is silent, for longer each time."""
+"""A watcher that was replaced waits until the log is silent, for longer each time."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""A shard whose committed state or log is gone in part: worker and watcher say so and stop, rather than go on without."""
+"""A shard whose committed state or log is partly lost: worker and watcher say so and stop."""
 
 import asyncio
 import itertools

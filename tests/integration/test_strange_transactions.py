@@ -1,4 +1,4 @@
-"""Somebody writes to events.v1 in a transaction: its marker takes an offset, and what it takes back is never taken in."""
+"""Foreign Kafka transactions in events.v1: their markers take offsets, and aborted records are never applied."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A chain of another deployer, known by its file alone, and a fork of it: a look, its portfolio made live, a plan to its end on each."""
+"""A chain of another deployer, known by its file alone, and a fork of it: `look`, the written portfolio made live, and a complete plan on each."""
 
 from pathlib import Path
 

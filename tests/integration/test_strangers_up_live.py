@@ -1,4 +1,4 @@
-"""A chain of another deployer, known by its file alone, and a fork of it, through the command line: a look, check, dry-run, live, to a plan's end."""
+"""A chain of another deployer, known by its file alone, and a fork of it, by commands: look, check, dry-run, live, a complete plan."""
 
 import itertools
 import json

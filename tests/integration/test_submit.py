@@ -1,4 +1,4 @@
-"""A signer's process on a real broker and a real chain: one effect an intent, whatever happens to the process."""
+"""A signer's process on a real broker and a real chain: an intent has one effect, whatever happens to the process."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A phase whose first transaction clears an allowance: three transactions, one block, consecutive nonces."""
+"""A phase whose first transaction clears an allowance: three transactions in one block, with consecutive nonces."""
 
 from collections.abc import Iterator
 from pathlib import Path

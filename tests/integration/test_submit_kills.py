@@ -1,4 +1,4 @@
-"""Deaths of the signer's process at every point and at any time: what is lost, what is doubled.
+"""Deaths of the signer's process at every point and at any time: nothing is lost or doubled.
 
 `SENDER_KILLS=200 pytest tests/integration/test_submit_kills.py -s` shows the table.
 """

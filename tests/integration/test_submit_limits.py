@@ -1,4 +1,4 @@
-"""What a signer refuses, on a real chain: whoever wrote the intent, no more is lost than its own limits allow."""
+"""The signer's refusals on a real chain: whoever wrote the intent, no more is lost than its own limits allow."""
 
 import asyncio
 import random

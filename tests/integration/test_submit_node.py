@@ -1,4 +1,4 @@
-"""What a real node answers a signer: looks, simulations, and every kind of yes and no to bytes."""
+"""A real node's answers to a signer: reads, simulations, and all kinds of acceptance and refusal of transactions."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Withdraw, swap, mint on the real bytecode by our own calldata: as planned to the unit, and no other amount better."""
+"""Withdraw, swap and mint on real bytecode with our own calldata: as planned to the unit, and no other amount is better."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

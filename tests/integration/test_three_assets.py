@@ -1,4 +1,4 @@
-"""A book of WETH, WBTC and USDC over three pools: what it has and what it is worth is what the chain says, to the unit."""
+"""A book of WETH, WBTC and USDC over three pools: its amounts and its value equal the chain's, to the unit."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tokens with odd habits, on real bytecode: what can be kept goes through a whole re-range, what cannot is never begun."""
+"""Tokens with unusual behaviour on real bytecode: supported ones go through a whole re-range, others are refused at the start."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Topics are created as they must be, and refused when they are not."""
+"""Topics are created with the required settings, and refused when they differ."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""docs/tutorial.md, each of its commands in its order, on a chain of strangers and a fork of it."""
+"""docs/tutorial.md: each of its commands in order, on a chain of another deployer and a fork of it."""
 
 import json
 import os

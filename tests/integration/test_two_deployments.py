@@ -1,4 +1,4 @@
-"""Two deployments of Uniswap V3 on one chain: pools and NFTs of both are followed side by side, exact to the unit against the chain."""
+"""Two deployments of Uniswap V3 on one chain: pools and NFTs of both are followed, exact to the unit."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A pool that was made and never initialised, as a book's reference: its price is 0, and that stops nobody."""
+"""A pool that was never initialised as a book's reference: its price is 0, and nothing else stops."""
 
 import pytest
 from chain_desk import ChainDesk, book_on

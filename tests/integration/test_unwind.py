@@ -1,4 +1,4 @@
-"""`unwind` on a real broker: what it says before it is done, what it appends, and what `apply` makes of it afterwards."""
+"""`unwind` on a real broker: what it shows before it acts, what it appends, and how `apply` treats the book afterwards."""
 
 import re
 from collections.abc import Callable

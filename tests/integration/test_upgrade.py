@@ -1,4 +1,4 @@
-"""A running deployment is upgraded, process by process, in either order: nothing is lost, and what is compared afterwards is true.
+"""A running deployment is upgraded process by process in either order: nothing is lost, and the comparison afterwards is right.
 
 The newer Evenkeel is this one with another table of versions and other rules (`newer_evenkeel.py`): no later release exists.
 """

@@ -1,4 +1,4 @@
-"""The followed state against the real bytecode: every field, after random operations of every kind."""
+"""The followed state equals the real bytecode in every field, after random operations of every kind."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The watcher on a real broker and a real chain: its log must always equal the chain."""
+"""The watcher on a real broker and a real chain: its log always equals the chain."""
 
 import asyncio
 import random

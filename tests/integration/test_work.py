@@ -1,4 +1,4 @@
-"""A real worker process on a real broker: what it says and keeps is what a plain fold of the log says and keeps."""
+"""A real worker process on a real broker: its outputs and state equal a plain fold of the log."""
 
 import asyncio
 import itertools

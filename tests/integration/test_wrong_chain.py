@@ -1,4 +1,4 @@
-"""EVENKEEL_CHAIN_ID is not the node's: each program asks first, writes nothing, and is not started again."""
+"""EVENKEEL_CHAIN_ID differs from the node's chain: each program checks first, writes nothing, and is not restarted."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/curves.md, by the commands that stand there: `python tests/pictures/draw.py [FOLDER]`.
+"""Draw the pictures of docs/curves.md by the commands on that page: `python tests/pictures/draw.py [FOLDER]`.
 
 The prices of the last one are simulated: a market of 60 % a year behind a fee of 0.3 %, which a year of pool prices shows.
 """

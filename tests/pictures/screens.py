@@ -1,4 +1,4 @@
-"""Takes the pictures of README from a devnet of its own: `python tests/pictures/screens.py [FOLDER]`.
+"""Take the pictures of the README from a devnet of its own: `python tests/pictures/screens.py [FOLDER]`.
 
 A broker, a chain with order flow, and `evenkeel up`; once a proposal has come, `inventory` and the proposal's sentences as a terminal
 of 118 columns shows them, each written as an SVG.

@@ -1,4 +1,4 @@
-"""No example has a deadline: how long one takes says more of the machine than of the code."""
+"""The settings of property tests: no deadline per example, because its time depends on the machine."""
 
 from hypothesis import settings
 

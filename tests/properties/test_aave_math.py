@@ -1,4 +1,4 @@
-"""What holds of Aave's numbers for all inputs: one rounding each, and scaled balances that logs give back exactly."""
+"""Properties of Aave's arithmetic for all inputs: one rounding each, and scaled balances that follow exactly from logs."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""What arrives on a shard's log and does not belong there: it moves nothing, and the next block goes on.
+"""Records that do not belong in a shard's log change nothing, and the next block is applied.
 
 Bytes that are not a message, records of other terms, blocks out of order, twice or of a foreign branch, reverts
 to unknown places, reads at other blocks: at any place of the log, in any number.

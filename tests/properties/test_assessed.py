@@ -1,4 +1,4 @@
-"""What is remembered of an NFT is what measuring it now gives, over blocks and reorgs."""
+"""The cached values of an NFT equal newly computed ones, over blocks and reorgs."""
 
 from builders import FINAL_DEPTH, policy, started
 from hypothesis import given, settings

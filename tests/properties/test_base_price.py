@@ -1,4 +1,4 @@
-"""An exact price of base in quote counts an amount as the pool's square-root price does, whichever token comes first."""
+"""An exact price of base in quote values an amount like the pool's square-root price, in either token order."""
 
 from builders import BASE, QUOTE
 from desk import live

@@ -1,4 +1,4 @@
-"""A price's cell follows from the price alone, wherever it was before."""
+"""A price's cell depends on the price alone, not on its history."""
 
 from collections import Counter
 

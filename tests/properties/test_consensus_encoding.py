@@ -1,4 +1,4 @@
-"""Receipts and the trie over them are encoded as a general library of RLP does, and as the yellow paper builds a trie."""
+"""Receipts and their trie are encoded like by a general RLP library and by the yellow paper's definition."""
 
 import itertools
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Curves at random: differences of the value are the greeks, and integers agree with real numbers."""
+"""Random curves: the greeks are the derivatives of the value, and integer arithmetic agrees with real numbers."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Which reads are due, brought up to date record by record, is what a fresh look at the entries finds."""
+"""The incrementally updated list of due reads equals one computed from all entries."""
 
 from collections.abc import Iterator
 from typing import Any

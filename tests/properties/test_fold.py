@@ -1,4 +1,4 @@
-"""The fold of a shard's log: reorgs leave no trace, a check finds nothing, repetition changes nothing."""
+"""The fold of a shard's log: reorgs leave no trace, checks find no difference, and repeated records change nothing."""
 
 import copy
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Whichever leg of a hedge's step fails, what went behind it in the same block does no harm, and the target is reached all the same."""
+"""Whichever leg of a hedge's step fails, the transactions submitted after it in the same block do no harm, and the target is still reached."""
 
 import copy
 import random

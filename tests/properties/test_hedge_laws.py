@@ -1,4 +1,4 @@
-"""The laws of a hedge at random: bands are cheapest, sales of collateral lead where they should, and passage is as simulated."""
+"""Properties of a hedge's formulas on random inputs: the band is the cheapest, sales of collateral reach their target, and first passage agrees with a simulation."""
 
 import math
 import random

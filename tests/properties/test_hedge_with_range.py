@@ -1,4 +1,4 @@
-"""Whatever a book has and is to have, a re-range and its hedge's step go in one plan along which the net exposure goes one way."""
+"""For any holdings and targets a re-range and its hedge's step fit in one plan with a monotone net exposure."""
 
 import copy
 import random

@@ -1,4 +1,4 @@
-"""Values that come and go in any order are walked by their keys."""
+"""Values that are added and removed in any order are iterated in the order of their keys."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Keys: what is built is taken apart to the same parts, and nothing else is taken for a key."""
+"""Keys: a built key parses into the same parts, and no other text parses as a key."""
 
 import pytest
 from depth import examples

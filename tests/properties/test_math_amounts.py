@@ -1,4 +1,4 @@
-"""Amounts, prices and steps against exact fractions, with inputs that lean on the edges."""
+"""Amounts, prices and swap steps equal exact fractions with the documented rounding, at the bounds too."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Growth counters wrap: only differences mean anything, so no offset may change what anybody earned."""
+"""Growth counters wrap around: an offset of all of them changes nobody's earnings."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Liquidity for amounts against exact fractions: never more than they pay for, and one unit more is not paid for."""
+"""Liquidity for amounts against exact fractions: never more than the amounts pay for, and one unit more would cost more."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The ring of observations against a plain history, second by second."""
+"""The ring of observations equals a plain history, second by second."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The search: the same answer as looking at every number, whatever the guess, in few questions."""
+"""The search finds the same answer as trying every number, for any first guess, in few evaluations."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Ticks and prices: exact inverses, and the stops of a step against a bitmap kept as the contract keeps it."""
+"""Ticks and prices are exact inverses, and the stops of a swap step equal those of the contract's bitmap."""
 
 from decimal import Decimal, localcontext
 

@@ -1,4 +1,4 @@
-"""In a quiet market the signer signs every mint that is drafted, whatever range, price, ratio and units; where it signs, no price far off is met."""
+"""In a quiet market the signer signs every drafted mint, for any range, price, ratio and units; no distant price meets the minimums of a signed one."""
 
 import random
 from collections import Counter

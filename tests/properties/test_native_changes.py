@@ -1,4 +1,4 @@
-"""Blocks that tell only the coin balances that changed lead to what blocks lead to that tell all; a change that is lost shows."""
+"""Blocks with only the changed native balances lead to the same as blocks with all of them; a lost change is detected."""
 
 from typing import Any
 

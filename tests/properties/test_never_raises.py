@@ -1,4 +1,4 @@
-"""Whatever stands in a log, in whatever order: a record ends at most its item, its book or its shard, and says so."""
+"""Any record in any order stops at most its item, its book or its shard, with a reason."""
 
 from collections import Counter
 

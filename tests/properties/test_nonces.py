@@ -1,4 +1,4 @@
-"""Nonces and what is offered for them, whatever chain and fees do: no gap, nothing above a cap, nothing below 12 %."""
+"""Nonces and fee offers under any chain and fees: no gap, nothing above a cap, no bump below 12 %."""
 
 import msgspec
 from hypothesis import given

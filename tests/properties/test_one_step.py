@@ -1,4 +1,4 @@
-"""A trade that is taken in one step leaves a pool as the full replay does, and the full replay refuses whatever one step does not take."""
+"""A trade that is replayed in one step leaves the pool as the full replay does, and the full replay refuses whatever one step refuses."""
 
 import copy
 from unittest.mock import patch

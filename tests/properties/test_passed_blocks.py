@@ -1,4 +1,4 @@
-"""A run of quiet blocks in one record leads to what its blocks lead to one by one: every output, every entry, every frame."""
+"""A run of quiet blocks in one record leads to the same outputs, entries and frames as its blocks one by one."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ from pipeline.messages.prices import MeanPath, PriceHistory, Reference
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from streams.kafka.codec import decode_event, encode
-from streams.rehearse.before import take_back, telling_all_coins
+from streams.rehearse.before import take_back, with_all_native_balances
 from streams.watch import passed_blocks as written
 from streams.watch.passed_blocks import in_runs
 
@@ -314,7 +314,7 @@ def test_a_proposal_within_a_run_is_tried_as_if_its_block_had_a_record_of_its_ow
     event = seen_at(log[offset], at.number)
     assert event is not None
     take_back(shard, "alpha", entry.untried[-1], offset, event)
-    again = drive(shard, [telling_all_coins(shard.tables, event)])
+    again = drive(shard, [with_all_native_balances(shard.tables, event)])
     (repeated,) = [each for each in again if type(each).__name__ == "RebalanceProposed"]
     assert repeated.id == proposed.id
     assert seen_at(log[offset], at.number + 1_000) is None

@@ -1,4 +1,4 @@
-"""Logs that are read plainly are read as eth-abi reads them, and not at all where anything is not quite such an event's."""
+"""Plain decoding of logs equals eth-abi's, and refuses every log that is not exactly of the event's form."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Random receipts, refusals, silence, reorgs, operators and time: a plan stays in the table of its life, and finds its way out.
+"""Under random receipts, refusals, silence, reorgs, operators and time a plan follows the table of its states, and ends.
 
 Each record of the log is folded alone. What it does to the plan's state must be in the table: what happens to a plan by itself, what
 the plan does as it told `check_move`.

@@ -1,4 +1,4 @@
-"""Whatever the book, its limits and the push: a plan that is opened ends what began it, and nothing is lost on the way."""
+"""For any book, limits and push: a plan that is opened resolves its trigger, and no tokens are lost."""
 
 from builders import BASE, MANAGER, OWNER, QUOTE, ROOMY_SIGNER, ROUTER
 from depth import examples

@@ -1,4 +1,4 @@
-"""Whatever the price does while a plan is under way: nothing of ours leaves the book worse than nothing would have."""
+"""Under any price moves during a plan, no transaction of the plan leaves the book worse than doing nothing."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A shard's rings of past prices: on any walk with reorgs, what a list of every block's price says of the branch that holds."""
+"""A shard's rings of past prices equal a list of the branch's prices per block, on any walk with reorgs."""
 
 import itertools
 import math

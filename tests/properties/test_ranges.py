@@ -1,4 +1,4 @@
-"""Ranges by width and share: on their spacing, within the ticks that are, and none nearer to the share."""
+"""Ranges by width and share are on the tick spacing and within the tick bounds, and none is nearer to the share."""
 
 from fractions import Fraction
 

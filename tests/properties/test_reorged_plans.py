@@ -1,4 +1,4 @@
-"""Whatever a reorg undoes of a plan, and whatever of it comes back: the plan ends, whole, and soon."""
+"""Whatever a reorg undoes of a plan, and whatever of it is mined again: the plan ends soon and completely."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A book that rests would have said nothing and written nothing: with and without rests, a log leads to the same.
+"""An idle book would have published and written nothing: a log leads to the same with and without idle books.
 
 So it does however often the shard is loaded anew in between, and however its records are committed: rests are only remembered.
 """

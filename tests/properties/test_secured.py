@@ -1,4 +1,4 @@
-"""Whatever wallet and ranges have and however far the price has jumped, securing a hedge makes health no worse on the way than is said."""
+"""For any wallet, ranges and price jump, securing a hedge never lowers its health below the stated value on the way."""
 
 import copy
 import random

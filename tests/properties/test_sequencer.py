@@ -1,4 +1,4 @@
-"""Whatever a sequencer's uptime feed answers and when: no plan opens, and nothing is proposed, while it is down or in its grace period."""
+"""For any answers of a sequencer's uptime feed: nothing is proposed or opened while it is down or in its grace period."""
 
 from collections import Counter
 

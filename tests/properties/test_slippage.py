@@ -1,4 +1,4 @@
-"""Bounds from a reference price: how they round, and that both token orders are one."""
+"""Bounds from a reference price: their rounding, and the symmetry of both token orders."""
 
 from collections import Counter
 from fractions import Fraction

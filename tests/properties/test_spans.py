@@ -1,4 +1,4 @@
-"""Wherever a pool goes within a span, a book has what the span says, nothing of it is news, and a steady book is judged the same."""
+"""While a pool stays within a span, a book has the holdings that the span states, no news, and the same decision."""
 
 from collections import Counter
 

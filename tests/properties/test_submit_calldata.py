@@ -1,4 +1,4 @@
-"""Calldata from anybody: it is read as nothing but listed calls for the owner, or refused; nothing else comes out."""
+"""Any calldata is decoded as listed calls for the owner, or refused."""
 
 import pytest
 from eth_abi.abi import encode as abi_encode

@@ -1,4 +1,4 @@
-"""What a mint may lose at the worst price that its minimums accept: as found by trying every tick."""
+"""The most that a mint may lose at the prices that its minimums accept equals the result of trying every tick."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""No other swap makes more liquidity: pools of any shape, all amounts where there are few, many where there are not."""
+"""No other swap yields more liquidity: pools of any shape, with all amounts where they are few and many where not."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Whatever happens to a pool: what is quoted is what is replayed, nothing is owed that is not there, no cache is stale."""
+"""Random operations on a pool: quotes equal replays, no debt exceeds the holdings, and no cache is stale."""
 
 import itertools
 from collections.abc import Callable

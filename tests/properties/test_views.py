@@ -1,4 +1,4 @@
-"""At every offset the views are those that follow from the state: whatever a record changes is told with it.
+"""At every offset the views equal those computed from the state: each record's changes are published with it.
 
 But for amounts that follow the price: those of NFTs are told every so many blocks, those of books also once a price is in another cell.
 """

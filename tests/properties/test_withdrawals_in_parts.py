@@ -1,4 +1,4 @@
-"""A withdrawal in several transactions of which only a part comes about: the plan goes on with what it has."""
+"""A withdrawal in several transactions of which only some are mined: the plan goes on with what it has."""
 
 from collections.abc import Callable
 

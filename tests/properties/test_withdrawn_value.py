@@ -1,4 +1,4 @@
-"""Liquidity is worth least at the price that values it: what is taken out at any other price is worth no less."""
+"""Liquidity is worth least at the price that values it: withdrawn at any other price, it is worth no less."""
 
 from random import Random
 

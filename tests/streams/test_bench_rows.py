@@ -1,4 +1,4 @@
-"""The bench without a broker still runs: each way of it comes to the same as its peer, at sizes at which nothing is measured."""
+"""Every benchmark without a broker still runs and gives results equal to its peer's, at small sizes."""
 
 import sys
 from pathlib import Path

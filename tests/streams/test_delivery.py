@@ -1,4 +1,4 @@
-"""What is signed goes out while the next intent is judged: journalled, said and sent in this order, together where it can be."""
+"""A signed transaction is journalled, reported and sent in this order while the next intent is checked, several together where possible."""
 
 import asyncio
 from typing import Any

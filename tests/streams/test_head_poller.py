@@ -1,4 +1,4 @@
-"""When the poller looks for a new block: every so often, or when a websocket tells of one, and never on its word alone."""
+"""The poller polls for a new block at intervals, or after a websocket's notice, and never trusts the notice alone."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Whatever happens on the way, a shard says and keeps what an undisturbed fold of its log says and keeps."""
+"""Whatever happens meanwhile, a shard's outputs and state equal an undisturbed fold of its log."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which shards a process keeps, and when it must not go on."""
+"""Which shards a process keeps, and when it must stop."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -1,4 +1,4 @@
-"""What a newer Evenkeel wrote: a shard halts before it, in worker and watcher alike, and nothing is lost or guessed at."""
+"""A record of a newer release halts the shard before it, in worker and watcher alike; nothing is lost."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""An operator's word gets a shard past a record of a type that nobody has: in worker, watcher and verification alike."""
+"""An operator's command gets a shard past a record of an unknown type, in worker, watcher and verification alike."""
 
 import asyncio
 from hashlib import sha256

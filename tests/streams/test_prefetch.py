@@ -1,4 +1,4 @@
-"""Blocks fetched ahead for several shards, wherever each of them stands."""
+"""Blocks are fetched ahead for several shards at any positions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A watcher that is far behind asks for what happened only in blocks that may concern a shard, and misses nothing."""
+"""A watcher that is far behind requests receipts only of blocks that may concern a shard, and misses none."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Shards that are taken away again: at any moment, and never for ever."""
+"""Shards are revoked from a worker at any moment, and always released in bounded time."""
 
 import asyncio
 

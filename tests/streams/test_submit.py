@@ -1,4 +1,4 @@
-"""A signer on a chain and a broker in memory: whatever dies, goes away or comes twice, an intent has one effect."""
+"""A signer on a chain and a broker in memory: an intent has one effect through deaths, reorgs and repetitions."""
 
 import asyncio
 import os

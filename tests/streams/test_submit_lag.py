@@ -1,4 +1,4 @@
-"""A signer whose node is behind: what it had seen is not a reorg and no other chain, and nothing follows from it."""
+"""A signer whose node lags: it takes the lag for neither a reorg nor another chain, and does nothing because of it."""
 
 import pytest
 from signer_stage import LIMITS, SIGNER, TIMING, Stage

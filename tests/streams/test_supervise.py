@@ -1,4 +1,4 @@
-"""The supervisor with real processes."""
+"""The supervisor with real child processes."""
 
 import os
 import signal

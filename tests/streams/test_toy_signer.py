@@ -1,4 +1,4 @@
-"""The signer's judge at a venue that only tests know: what its half of the venue allows passes, and nothing else does."""
+"""The signer's judge at a venue that only tests know: what the venue's signer half allows passes, and nothing else."""
 
 from collections.abc import Iterator
 from pathlib import Path

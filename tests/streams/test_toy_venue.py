@@ -1,4 +1,4 @@
-"""A venue that only these tests know goes through watch, codec and fold, and no line elsewhere knows of it."""
+"""A venue that only these tests know goes through watch, codec and fold without a line of code elsewhere."""
 
 import math
 from collections import Counter

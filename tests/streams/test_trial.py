@@ -1,4 +1,4 @@
-"""A dry-run on the toy chain: what the live book would do, to the last number, and nothing of it stays."""
+"""A dry-run on the toy chain equals the live book to the last number, and leaves nothing behind."""
 
 import pytest
 from builders import OWNER, ROOMY_SIGNER, STRANGER

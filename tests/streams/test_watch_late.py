@@ -1,4 +1,4 @@
-"""All nodes agree, and the block that they agree on is old: it is told, once each time, and until when."""
+"""All nodes agree on a block that is too old: it is reported once each time, with its end."""
 
 import pytest
 from fake_world import OWNERS, fake_policy

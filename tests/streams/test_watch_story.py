@@ -1,4 +1,4 @@
-"""Whatever happens to chain, node, policies and watchers, in whatever order: the log comes to equal the chain."""
+"""Under random events of chain, node, policies and watchers, the log comes to equal the chain."""
 
 import random
 

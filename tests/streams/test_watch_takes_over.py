@@ -1,4 +1,4 @@
-"""A watcher that starts behind what a worker has committed takes the same logs and asks the same as one that has read the whole log."""
+"""A watcher that starts from the worker's committed state follows the same logs as one that has read the whole log."""
 
 import pytest
 from desk import Desk, live

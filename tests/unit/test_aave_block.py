@@ -1,4 +1,4 @@
-"""Aave's logs one by one: what they change of an account, what cannot be true, what is read again, and what is left alone."""
+"""Aave's logs one by one: their effect on an account, impossible ones, those that require a read, and those that are ignored."""
 
 import pytest
 from builders import BASE, OWNER, QUOTE, STRANGER, policy, topic, word
@@ -206,9 +206,9 @@ def test_a_price_that_a_block_does_not_tell_leaves_the_account_untold() -> None:
     (book,) = [value for key, value in shard.tables.entries().items() if key.startswith("policy/")]
     venue = venue_named(book.chain, "lending")
     take(shard, prices=((BASE, 7), (QUOTE, 8)))
-    assert [*venue.untold_items(shard, book)] == []
+    assert [*venue.unreported_items(shard, book)] == []
     take(shard, prices=((BASE, 7),))
-    assert [*venue.untold_items(shard, book)] == [ACCOUNT]
+    assert [*venue.unreported_items(shard, book)] == [ACCOUNT]
 
 
 # ------------------------------------------------------------------ what cannot be true, or be read

@@ -1,4 +1,4 @@
-"""A periodic check of an account at Aave: every field of it, of what the pool adds up and of what the tokens show is compared, and so is a reserve's and the market's."""
+"""A periodic check at Aave compares every field of an account, the pool's totals of it and the tokens' balances, and every field of a reserve and the market."""
 
 from collections.abc import Iterator
 

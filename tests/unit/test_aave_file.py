@@ -1,4 +1,4 @@
-"""A portfolio file that names a lending market: its contracts, and the books beside it, hedged there or not."""
+"""A portfolio file that names a lending market: its contracts, and books with and without a hedge there."""
 
 from pathlib import Path
 

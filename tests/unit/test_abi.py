@@ -1,4 +1,4 @@
-"""Calldata, answers and events by interfaces: one module for whatever is not written at every block."""
+"""Calldata, answers and events encoded and decoded by interfaces, in the one module for infrequent calls."""
 
 import ast
 import contextlib

@@ -1,4 +1,4 @@
-"""A book takes N NFTs over, and a shard N books, in a time that grows with N, not with its square."""
+"""Taking over N NFTs, or N books by a shard, takes time proportional to N, not to its square."""
 
 import pytest
 from builders import BASE, QUOTE, STRANGER, ToyChain, ToyWatcher, address, policy

@@ -1,4 +1,4 @@
-"""Blocks as large as a consumer's fetches go back to the system, small ones that came between them or not."""
+"""Freed blocks of the size of a consumer's fetches return to the system, even if small ones were allocated between them."""
 
 import subprocess
 import sys

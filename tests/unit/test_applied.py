@@ -1,4 +1,4 @@
-"""From what is in force to what a file asks for: which events, in which order."""
+"""The events, and their order, that lead from the policies in force to those of a file."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Interfaces and sources are what they say they are."""
+"""Interfaces and sources have the checksums that are stated for them."""
 
 import base64
 import hashlib

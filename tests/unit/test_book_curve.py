@@ -1,4 +1,4 @@
-"""A book as it stands becomes a curve: of its value now, and of what its ranges make of another price."""
+"""A book becomes a value curve: its present value, and its ranges' value at other prices."""
 
 import pytest
 from builders import BASE, OTHER_POOL, OWNER, POOL, QUOTE, address, policy

@@ -1,4 +1,4 @@
-"""What aiokafka raises when a transaction is broken off from outside is an error of ours, never a bare traceback."""
+"""aiokafka's errors about a transaction that was aborted from outside become errors of ours, never a traceback."""
 
 import inspect
 

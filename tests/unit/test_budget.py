@@ -1,4 +1,4 @@
-"""A node is asked as often as it may be and no more: in no second, on no day; and who cannot be served is told why."""
+"""A node is asked as often as its budget allows and no more, in any second and any day; a refused call says why."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The chains' files: what each says, what is refused in one, and that nothing in them was made up."""
+"""The chains' files: their contents, what is refused in one, and that every value has a source."""
 
 import re
 from pathlib import Path

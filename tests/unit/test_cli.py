@@ -1,4 +1,4 @@
-"""Every command says what it is; every refusal is one clear line and the right exit code."""
+"""Every command describes itself; every error is one clear line with the right exit code."""
 
 import fcntl
 import logging

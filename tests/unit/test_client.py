@@ -1,4 +1,4 @@
-"""web3 over our own connection: one request for what is asked together, and every promise of the connection kept."""
+"""web3 over our own connection: one request for a batch, with all guarantees of the connection."""
 
 import asyncio
 import traceback

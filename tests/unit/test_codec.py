@@ -1,4 +1,4 @@
-"""What a message looks like on the wire, and what is refused there."""
+"""The form of messages on the wire, and the bytes that are refused."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever a message or an entry holds comes back from its bytes as it was."""
+"""Any message and any entry is decoded from its bytes unchanged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A worker's collector lets the many objects of one block be, and still finds garbage in cycles."""
+"""A worker's garbage collector does not run for the objects of one block, and still finds reference cycles."""
 
 import gc
 import weakref

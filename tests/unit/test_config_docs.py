@@ -1,4 +1,4 @@
-"""docs/configuration.md is what the models say, and every field says what it means."""
+"""docs/configuration.md equals the models, and every field has a description."""
 
 import pytest
 from config_docs import inner_models, written

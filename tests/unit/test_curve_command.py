@@ -1,4 +1,4 @@
-"""`evenkeel curve` and `evenkeel volatility`, for what needs no broker: what they print, draw and refuse."""
+"""`evenkeel curve` and `evenkeel volatility` without a broker: what they print, draw and refuse."""
 
 import json
 import math

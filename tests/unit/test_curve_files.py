@@ -1,4 +1,4 @@
-"""Curves by name and from files, and what is kept of them on disk."""
+"""Curves by name and from files, and their cache on disk."""
 
 import subprocess
 import sys

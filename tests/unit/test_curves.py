@@ -1,4 +1,4 @@
-"""What follows from an invariant: the formulas of the textbook, as sympy sees them, and what is refused."""
+"""The consequences of an invariant: the textbook formulas as sympy derives them, and what is refused."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The demo's table of a hedged book beside its unhedged twin: each of its figures is what it says."""
+"""The demo's table of a hedged book and its unhedged twin: each figure is right."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""docs/deploy: units and manifests, as far as they can be wrong without a machine to try them on.
+"""docs/deploy: units and manifests, as far as they can be checked without a machine that runs them.
 
 What Kubernetes' own schemas say is asked where the package `kubernetes-validate` is installed; the other tests need nothing.
 """

@@ -1,9 +1,9 @@
-"""The one driver: what was taken in leads to nothing again, gaps are passed over, and a worker's fold drives the same shard."""
+"""The one driver of all folds: a repeated record has no effect, gaps are skipped, and the worker's fold drives the same shard."""
 
 from builders import started
 
 from pipeline import keys
-from pipeline.drive import drive, pass_over, take, take_no_further
+from pipeline.drive import drive, halt_at_last_record, pass_over, take
 from pipeline.messages.decisions import ShardHalted
 from pipeline.rules import RULES
 from pipeline.state.shard import BEFORE_THE_FIRST, Shard
@@ -60,7 +60,7 @@ def test_the_workers_fold_leaves_the_same_state():
 def test_a_record_that_cannot_be_told_halts_the_shard_at_it():
     log, shard = told(), Shard(0)
     drive(shard, log)
-    (halted,) = take_no_further(shard, shard.cursor, log[-1], ValueError("too large"))
+    (halted,) = halt_at_last_record(shard, shard.cursor, log[-1], ValueError("too large"))
     assert isinstance(halted, ShardHalted)
     assert "too large" in halted.reason
     assert shard.cursor == len(log) - 1

@@ -1,4 +1,4 @@
-"""Proposals of dry-run books stay untried until their dry-run is told, each once."""
+"""Proposals of dry-run books stay untried until the outcome of their dry-run is published, each once."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What a position has earned since its mint, from a history of deposits, withdrawals and payments."""
+"""The earnings of a position since its mint, from a history of deposits, withdrawals and payments."""
 
 from streams.look.earnings import earned
 from streams.node.venues.uniswap_v3.nft_history import NftChange

@@ -1,4 +1,4 @@
-"""Each kind of output goes onto the topic that is said to hold it, into its shard's partition."""
+"""Each kind of output is written to its topic, in its shard's partition."""
 
 import pytest
 from any_message import structs

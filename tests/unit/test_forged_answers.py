@@ -1,4 +1,4 @@
-"""What a signer's refusals are counted by: what was found, without what only one intent has."""
+"""A signer's refusals are grouped by the cause, without the details of single intents."""
 
 import pytest
 from chaos_sender.answers import without_numbers

@@ -1,4 +1,4 @@
-"""Programs that are forked instead of started: they behave as those that Python starts."""
+"""Programs that are forked behave like those that Python starts."""
 
 import os
 import signal

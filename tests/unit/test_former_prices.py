@@ -1,4 +1,4 @@
-"""What older records told of a book's price, as a square root, becomes the very fraction that a pool of theirs has."""
+"""A price as a square root in older records becomes the exact fraction of their pool."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What anybody sends to a book's owner: the book does without it, says so, and goes on as if it were not there."""
+"""Anything that somebody sends to a book's owner is published, and otherwise ignored by the book."""
 
 import pytest
 from builders import MANAGER, OWNER, POOL, STRANGER, policy, started

@@ -1,4 +1,4 @@
-"""A plan that only waits makes way for one that secures a hedge whose health is low; what was sent is seen to its end first."""
+"""A plan that only waits makes way for one that secures a hedge with low health; a plan with sent transactions is completed first."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every guard refuses a plan before anything is opened, by its own reason, and only it does."""
+"""Every guard refuses a plan before it is opened, with its own reason, and no other guard does."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Word of new blocks over a websocket: it only says when to look, and one that falls silent is connected anew."""
+"""Notices of new blocks over a websocket: they only trigger a poll, and a silent websocket is reconnected."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Which share a hedge keeps and how far it may stray: `ratio: auto` by the law of first passage, the band by the law of what strays and trades cost."""
+"""The ratio of a hedge by first-passage probability (`ratio: auto`), and its band by the costs of deviations and trades."""
 
 import random
 from typing import Any
@@ -10,7 +10,7 @@ from worlds.lending.chain import LendingDesk, hedge_only
 
 from pipeline import keys
 from pipeline.advance.books import stock_of
-from pipeline.hedge.aim import Bending, Security, law_band_bps, safe_ratio_bps
+from pipeline.hedge.aim import BandInputs, Security, law_band_bps, safe_ratio_bps
 from pipeline.hedge.liquidation import DebtPosition, Horizon, probability_of_liquidation
 from pipeline.hedge.target import centre_of
 from pipeline.messages.base import Price
@@ -76,7 +76,7 @@ def test_nothing_to_secure_with_hedges_nothing_and_a_largest_debt_bounds_what_is
 
 # ------------------------------------------------------------------ the band's law
 LAW = LawBand(step_cost=RawAmount(20 * 10**6), trade_cost_bps=Bps(10))
-WIDE = Bending(price=2_000.0, gamma=-0.625, value=500_000.0, base=125.0, step_cost=20.0)
+WIDE = BandInputs(price=2_000.0, gamma=-0.625, value=500_000.0, base=125.0, step_cost=20.0)
 """A range of 20 % each way about 2,000, worth 500,000."""
 
 

@@ -1,4 +1,4 @@
-"""What is told of a hedged book's health: that it is low, that it is back, and that its loan was liquidated, which pauses it."""
+"""Alerts about a hedged book's health: low, restored, and liquidated, which pauses the book."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a hedge stands, as a book's view tells it and the screens show it: against target and band, its cost, and the capital's split."""
+"""The state of a hedge in a book's view and on screens: target and band, cost, and the division of the capital."""
 
 import json
 

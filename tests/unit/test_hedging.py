@@ -1,4 +1,4 @@
-"""A book that is hedged at a lending market of the toy chain: its net exposure goes to its target, and what is owed stays secured."""
+"""A book that is hedged at a lending market of the toy chain: its net exposure reaches its target, and the debt stays secured."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""The campaign's verdict over a hedge goes by the chain at its end, and by the signer's file at every block."""
+"""The campaign's check of a hedge uses the chain at the end, and the signer's file at every block."""
 
 from types import SimpleNamespace
 

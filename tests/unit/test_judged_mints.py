@@ -1,4 +1,4 @@
-"""The campaign's verdict over a plan's mints goes by their effect, and a double is wrong however it came about."""
+"""The campaign's check of a plan's mints uses their effect, and finds a double mint whatever its cause."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""The second judge of a short at the tests' perpetual: what the signer's file does not allow is found, what the price alone does is not."""
+"""The second implementation of the signer's rules for a short at the toy future finds violations, and tolerates effects of the price alone."""
 
 import pytest
 from hedged_play import DOLLAR, ETHER

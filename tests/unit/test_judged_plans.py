@@ -1,4 +1,4 @@
-"""The campaign's verdict over plans can find each fault that it looks for."""
+"""The campaign's check of plans finds each fault that it is made for."""
 
 from collections import Counter
 from types import SimpleNamespace

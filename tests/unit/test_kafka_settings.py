@@ -1,4 +1,4 @@
-"""How we prove ourselves to the broker: which settings go together, and what is refused by name."""
+"""Authentication at the broker: which settings belong together, and which are refused by name."""
 
 import subprocess
 

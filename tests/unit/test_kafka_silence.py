@@ -1,4 +1,4 @@
-"""A broker that accepts a connection and is silent: whoever waits is told for what, and is refused in time; nobody else is told anything."""
+"""A broker that accepts a connection and does not answer: a waiting command says what it waits for, and is refused in time."""
 
 import asyncio
 from collections.abc import AsyncIterator

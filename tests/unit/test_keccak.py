@@ -1,4 +1,4 @@
-"""Blocks are proven by the same hash whichever package computes it."""
+"""Both packages that compute Keccak-256 give the same hash."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A text that becomes a key must not be longer than a key should be, wherever in an event it stands; nor may an integer."""
+"""A text in an event that becomes a key, or an integer, may not be longer than the limit."""
 
 import pytest
 from builders import OWNER, policy

@@ -1,4 +1,4 @@
-"""An NFT that leaves a live book is told, with what it was worth."""
+"""An NFT that leaves a live book is published with its value."""
 
 import pytest
 from builders import MANAGER, OWNER, STRANGER, topic

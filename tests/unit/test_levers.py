@@ -1,4 +1,4 @@
-"""A lever offers itself or says why it does not fit; the first that fits is chosen."""
+"""A lever is an option or gives its reason against it; the first option is chosen."""
 
 from builders import BASE, QUOTE
 from desk import live

@@ -1,4 +1,4 @@
-"""Whoever waits for a record hears at once that the log can no longer be followed, and why."""
+"""A reader that waits for a record is told at once, with the reason, when the log can no longer be followed."""
 
 import asyncio
 

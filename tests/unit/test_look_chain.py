@@ -1,4 +1,4 @@
-"""Where Uniswap V3 stands on a chain that is looked at: said by a portfolio's `chain:`, else known."""
+"""The addresses of Uniswap V3 for `look`: from a portfolio's `chain:`, or the built-in ones."""
 
 import pytest
 

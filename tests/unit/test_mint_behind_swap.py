@@ -1,4 +1,4 @@
-"""A mint that goes out with its swap: in one block where both are mined, made again where one of them comes to nothing."""
+"""A mint that is submitted with its swap: in one block where both are mined, made again where one of them fails."""
 
 import pytest
 from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER

@@ -1,4 +1,4 @@
-"""The history of NFTs from a node's logs: read in the chain's order, and nonsense is the node's fault."""
+"""The history of NFTs from a node's logs is read in the chain's order, and malformed logs count as the node's error."""
 
 from typing import Any
 

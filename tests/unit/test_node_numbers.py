@@ -1,4 +1,4 @@
-"""A number that a node answers: nonsense is the node's fault, and the error names what was asked."""
+"""Numbers in a node's answers: malformed ones count as the node's error, which names the call."""
 
 import re
 from typing import Any

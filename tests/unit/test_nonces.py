@@ -1,4 +1,4 @@
-"""One signer's nonces: bound, sent, included, gone again, final, or used by somebody else."""
+"""The nonces of one signer: bound, sent, included, removed by a reorg, final, or used by somebody else."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""What is offered for a nonce: within caps, at least 12 % more on both fees, cancelled when nothing else is left."""
+"""Fee offers for a nonce: within caps, at least 12 % more on both fees for a bump, and cancellations at last."""
 
 import pytest
 from intents import GWEI, SIGNER, attempt, block, intent

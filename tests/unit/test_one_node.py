@@ -1,4 +1,4 @@
-"""A single node is told of as several are: its head, how old that is, how long it takes, how often it fails."""
+"""The health of a single node is reported like that of several: head, age, latency, share of failures."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An operator's word on a hedge's order that the chain says nothing of: when it counts, that it changes nothing twice, and what takes it away."""
+"""An operator's statement on a hedge order: when it is accepted, that it applies once, and what overrides it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A hedge that another token than the quote secures: a stable coin of more decimals, and staked base of fewer."""
+"""A hedge that a token other than the quote secures: a stablecoin with more decimals, and staked base with fewer."""
 
 from fractions import Fraction
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Outcomes are data; the sentences of version 1 become the same data, and are what people still read."""
+"""Outcomes are data; the sentences of version 1 become the same data, and the texts for people are unchanged."""
 
 from typing import get_args
 

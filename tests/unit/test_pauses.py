@@ -1,4 +1,4 @@
-"""What a pause stops at the signer, and the one thing that it lets through."""
+"""What a pause stops at the signer, and the one kind of intent that it lets through."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What a read says of an order that the shard of a toy future follows."""
+"""Reads of an order of a toy future that the shard follows."""
 
 from typing import Any
 

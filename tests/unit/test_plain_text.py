@@ -1,4 +1,4 @@
-"""What nodes, tokens and strangers write reaches a terminal as letters, whichever way it comes there."""
+"""Text of nodes, tokens and strangers is printed on a terminal as plain characters, whatever its source."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a plan is foreseen to cost stands in its beginning, what it has cost in its end: each sum is made again here."""
+"""The foreseen cost in a plan's beginning and the real cost in its end equal sums computed independently."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`evenkeel plans`: what was told on decisions.v1 becomes a list with totals, on any screen, for programs too."""
+"""`evenkeel plans`: the messages on decisions.v1 become a list with totals, for any screen width and for programs."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""A policy's version is the digest of what it says, and stays so when a later release knows more fields."""
+"""A policy's version is the digest of its content, and does not change when a later release adds fields."""
 
 import msgspec
 from builders import policy

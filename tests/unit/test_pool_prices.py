@@ -1,4 +1,4 @@
-"""The prices of pools, from published swaps and from files."""
+"""The prices of pools from published swaps and from files."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""The row `prices` of `evenkeel doctor`: each reference of each book, with its age and how far spot is from it."""
+"""The row `prices` of `evenkeel doctor`: each reference of each book with its age and its distance from spot."""
 
 from builders import BASE, QUOTE, policy
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""How a process is told to stop: within a loop, without one, and what is left of its handlers behind it."""
+"""How a process handles stop signals, with and without an event loop, and that its handlers are removed afterwards."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from streams.backoff import backoff_s
-from streams.process import STOP_SIGNALS, at_each_stop_signal, ending_when_told, until_told
+from streams.process import STOP_SIGNALS, at_each_stop_signal, stopping_on_signal, until_stopped
 
 
 def tell(number):
@@ -25,7 +25,7 @@ async def test_work_ends_when_told(number):
         finally:
             ended.append(True)
 
-    await until_told(work())
+    await until_stopped(work())
     assert ended == [True]
 
 
@@ -34,7 +34,7 @@ async def test_work_that_ends_by_itself_may_raise():
         raise ValueError("its own")
 
     with pytest.raises(ValueError, match="its own"):
-        await until_told(work())
+        await until_stopped(work())
 
 
 async def test_each_signal_is_heard_while_the_block_runs_and_none_after_it():
@@ -49,7 +49,7 @@ async def test_each_signal_is_heard_while_the_block_runs_and_none_after_it():
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_program_without_a_loop_ends_where_it_is(number):
     former, done, cleaned = signal.getsignal(number), [], []
-    with ending_when_told():
+    with stopping_on_signal():
         try:
             tell(number)
             done.append(True)
@@ -63,7 +63,7 @@ def test_a_program_without_a_loop_ends_where_it_is(number):
 
 
 def test_what_a_program_raises_goes_on():
-    with pytest.raises(ZeroDivisionError), ending_when_told():
+    with pytest.raises(ZeroDivisionError), stopping_on_signal():
         raise ZeroDivisionError
 
 

@@ -1,4 +1,4 @@
-"""Rules of the project as a whole: names, locks, sizes, and prose that names only what exists."""
+"""Rules of the project as a whole: names, locks, sizes, and documents that name only what exists."""
 
 import ast
 import importlib.metadata

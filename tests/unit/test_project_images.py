@@ -1,4 +1,4 @@
-"""Dockerfile and docker-compose.yml, as far as they can be wrong without an engine to try them on."""
+"""Dockerfile and docker-compose.yml, as far as they can be checked without a container engine."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""Clients of Kafka are made in `streams/kafka/clients.py` alone, where every bound has its reason."""
+"""Kafka clients are made in `streams/kafka/clients.py` alone, with a reason for every timeout."""
 
 import ast
 from collections.abc import Iterator

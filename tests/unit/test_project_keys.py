@@ -1,4 +1,4 @@
-"""Keys are made and taken apart in `pipeline/keys.py`, and in a venue's module of its own keys: what would do so elsewhere is found here."""
+"""Keys are built and parsed only in `pipeline/keys.py` and in each venue's module of its own keys."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is installed: every module and every interface, and none of the fakes that lie beside their ports for tests."""
+"""The installed package has every module and interface, and none of the fakes for tests."""
 
 import ast
 import zipfile

@@ -1,4 +1,4 @@
-"""What a node says of a block is held against hashes, on chains whose forms are known."""
+"""A node's blocks are checked against hashes, on chains whose forms are known."""
 
 from typing import Any
 

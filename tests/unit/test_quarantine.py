@@ -1,4 +1,4 @@
-"""One item's trouble stays its own: it goes back to its former value, its books stop, the others go on."""
+"""An error of one item stays local: it keeps its former value, its books decline, and the others go on."""
 
 import msgspec
 import pytest

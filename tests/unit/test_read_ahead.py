@@ -1,4 +1,4 @@
-"""What an intent is appraised by is read while the intent is simulated: it decides nothing, and what failed is asked again."""
+"""The data for an intent's appraisal is read during its simulation: it decides nothing early, and failed reads are repeated."""
 
 import asyncio
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Every reason not to act is told: what it means and what to do."""
+"""Every reason not to act is documented, with its meaning and what to do."""
 
 import re
 from pathlib import Path

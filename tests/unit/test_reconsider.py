@@ -1,4 +1,4 @@
-"""A plan on a book that has changed since it was opened: it goes on, another way, without a swap, or not at all."""
+"""A plan on a book that has changed since it was opened: it goes on, with another range, without a swap, or stops."""
 
 import pytest
 from builders import BASE, OWNER, ROOMY_SIGNER

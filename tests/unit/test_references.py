@@ -1,4 +1,4 @@
-"""References: a book acts only while the spot price of each of its tokens is near every further price that its file names."""
+"""References: a book acts only while the spot price of each of its tokens is near every further price in its file."""
 
 import pytest
 from builders import BASE, OTHER_POOL, OWNER, POOL, QUOTE, address, policy, started

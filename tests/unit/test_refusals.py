@@ -1,4 +1,4 @@
-"""What a refusal says of amounts, gas and prices is shown in human units."""
+"""Amounts, gas and prices in a refusal are shown in units for people."""
 
 import pytest
 from builders import BASE, QUOTE, policy

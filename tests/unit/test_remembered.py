@@ -1,4 +1,4 @@
-"""What follows from a shard's entries is remembered until one of these is written, taken back or not."""
+"""Values derived from a shard's entries are cached until one of these entries is written, also by an undone write."""
 
 import pytest
 from intents import block

@@ -1,4 +1,4 @@
-"""A book whose wallet has less than its reserves, as after an emergency: a re-range fills them, comes as near as they let it, and says what keeps it."""
+"""A book whose wallet has less than its reserves, as after an emergency: a re-range fills them, comes as near as they allow, and names the reserve."""
 
 import pytest
 from builders import BASE, OWNER, QUOTE, STRANGER

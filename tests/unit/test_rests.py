@@ -1,4 +1,4 @@
-"""How long a book does not rest whose rests are ended by writes alone."""
+"""Books that only writes end their idle time are not idle for too long."""
 
 from builders import policy
 

@@ -1,4 +1,4 @@
-"""A node that lies, stalls or babbles: an error that says so, and never the key in its URL."""
+"""A node that lies, stalls or sends garbage causes a clear error, never with the key in its URL."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""A block's receipts are held against its header: a node that contradicts itself is not believed."""
+"""A block's receipts are checked against its header: a contradictory answer is not used."""
 
 import itertools
 from typing import Any

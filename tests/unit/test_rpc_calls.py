@@ -1,4 +1,4 @@
-"""Calldata laid out by hand equals what a general encoder makes of the published interface."""
+"""Calldata that is assembled by hand equals that of a general encoder for the published interface."""
 
 import contextlib
 from typing import Any

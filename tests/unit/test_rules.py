@@ -1,4 +1,4 @@
-"""A shard that was decided under other rules first: what is fold_comparison, from where on, and what a fold needs to begin there."""
+"""A shard with decisions under former rules: what is compared, from which offset, and the state that a fold needs to begin there."""
 
 from collections import defaultdict
 

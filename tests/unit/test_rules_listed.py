@@ -1,4 +1,4 @@
-"""The changelog says what each number of decision rules stands for."""
+"""The changelog lists every number of the decision rules."""
 
 import re
 from pathlib import Path

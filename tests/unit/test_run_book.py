@@ -1,4 +1,4 @@
-"""Commands in the pages that people type from: each is parsed as the program parses it, options and arguments included."""
+"""Every command on the pages that people type from is accepted by the program, with its options and arguments."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The campaign's own judge over signatures: a swap that waited while the price jumped is allowed, one that never was is found."""
+"""The campaign's second check of signatures allows a swap that waited during a price jump, and finds one that was never allowed."""
 
 from types import SimpleNamespace
 

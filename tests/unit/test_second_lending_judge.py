@@ -1,4 +1,4 @@
-"""The second judge over a lending market: what is for the owner and within the file is allowed, and anything else is found."""
+"""The campaign's second check of a lending market allows calls for the owner within the file, and finds all others."""
 
 import pytest
 from lending_allowed import (

@@ -1,4 +1,4 @@
-"""What clients say to signed bytes, in their own words, and what that means."""
+"""Answers of node clients to a sent transaction, in their own words, and their meaning."""
 
 import pytest
 

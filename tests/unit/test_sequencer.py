@@ -1,4 +1,4 @@
-"""No price of a chain is acted at while its sequencer is down, nor within the grace period after; what secures a debt goes on."""
+"""No book acts on prices while the sequencer is down or in its grace period; plans that secure a debt go on."""
 
 import itertools
 

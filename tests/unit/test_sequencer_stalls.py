@@ -1,4 +1,4 @@
-"""An outage of the sequencer, with its grace period, does not count as time in which a plan stalls."""
+"""An outage of the sequencer, with its grace period, does not count towards a plan's stall."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Several nodes asked as one: who fails is passed over, who lags is not followed back, and what nodes contradict decides nothing."""
+"""Several nodes used as one: a failing one is skipped, a lagging one causes no revert, and contradictions decide nothing."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What lists an entry holds the key that the table holds: a copy for each index is most of what an NFT takes in memory."""
+"""Indexes of entries share the table's key objects, because copies would be most of an NFT's memory."""
 
 import sys
 

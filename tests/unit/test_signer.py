@@ -1,4 +1,4 @@
-"""Who signs: the same bytes each time, from a file that nobody else can read, and never shown."""
+"""The signer's key: deterministic signatures, from a file that nobody else can read, and never shown."""
 
 import json
 import pickle

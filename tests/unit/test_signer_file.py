@@ -1,4 +1,4 @@
-"""A signer's file: what it must say, what it may not say, and what follows from its chain."""
+"""A signer's file: required and forbidden fields, and the defaults of its chain."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A signer's bounds at a lending market: what its file may say, and health at the worst of all its references."""
+"""A signer's limits at a lending market: its file's fields, and health at the worst of all references."""
 
 from fractions import Fraction
 from itertools import product

@@ -1,4 +1,4 @@
-"""How a signer reads prices, and what its file may say of them."""
+"""How a signer reads prices, and the file's fields about them."""
 
 from pathlib import Path
 

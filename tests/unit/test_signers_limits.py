@@ -1,4 +1,4 @@
-"""What a signer's file allows stands in the policy too: what is planned within it the signer's own checks let pass."""
+"""The signer's limits in the policy: a plan within them passes the signer's own checks."""
 
 import pytest
 from builders import POOL, ROOMY_SIGNER

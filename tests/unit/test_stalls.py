@@ -1,4 +1,4 @@
-"""Refusal in the middle of a plan: by each guard, in each phase, under each policy. Nothing lies about untold."""
+"""A refusal in the middle of a plan, by each guard, in each phase, under each policy: tokens in the wallet are always reported."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What a policy lets stand: not given again, not taken back, and taken back once it may not stand any more."""
+"""Standing allowances are neither given again nor revoked, until the policy no longer permits them."""
 
 import pytest
 from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER

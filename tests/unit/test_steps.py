@@ -1,4 +1,4 @@
-"""Where the market lets a book go only part of the way it goes that part, again and again, until it is there."""
+"""Where the market allows a book only part of the way, it goes there in steps."""
 
 from itertools import pairwise
 

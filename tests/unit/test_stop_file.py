@@ -1,4 +1,4 @@
-"""Where a signer's stop file is, what it says, and how it is put there and taken away."""
+"""The place and the content of a signer's stop file, and how it is written and removed."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The file that a look suggests: which token of a pair value is counted in."""
+"""The portfolio that `look` suggests: which token of a pair becomes the quote."""
 
 import pytest
 from builders import OWNER

@@ -1,4 +1,4 @@
-"""The swap before a mint, case by case: which token, how much, what is left, and what is in the way."""
+"""The swap before a mint, case by case: which token, how much, what is left, and what limits it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The published forms of messages are those that are written, and the pages in docs/ are made from them."""
+"""The published schemas of messages equal the written forms, and the pages in docs/ are made from them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Errors as real nodes and providers word them, and what each of them is."""
+"""Errors of real nodes and providers in their own words, and their classification."""
 
 import pytest
 

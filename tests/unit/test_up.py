@@ -1,4 +1,4 @@
-"""`evenkeel up` before anything runs."""
+"""`evenkeel up` before it starts any process."""
 
 import fcntl
 

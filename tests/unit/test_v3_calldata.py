@@ -1,4 +1,4 @@
-"""Calldata of a re-range: selectors as published, arguments as another decoder reads them, nothing but ours read back."""
+"""Calldata of a re-range: published selectors, arguments as another decoder reads them, and only our calls decoded."""
 
 import pytest
 from eth_abi.abi import decode

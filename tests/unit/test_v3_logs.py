@@ -1,4 +1,4 @@
-"""Every event's log: topic by its signature, fields as eth-abi encodes them, and nothing that is not so shaped."""
+"""Every event's log: its topic, its fields as eth-abi encodes them, and refusal of any other form."""
 
 from typing import Any
 

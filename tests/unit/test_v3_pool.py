@@ -1,4 +1,4 @@
-"""What a live pool keeps, says and refuses."""
+"""The state of a live pool, its outputs, and what it refuses."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The account of an NFT beside that of its pool position, and time-weighted ticks."""
+"""The accounting of an NFT and of its pool position, and time-weighted ticks."""
 
 import msgspec
 import pytest

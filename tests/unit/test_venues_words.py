@@ -1,4 +1,4 @@
-"""What only one kind of venue has (ticks, square roots of prices, NFTs) is not named by modules that serve all of them.
+"""Concepts of one kind of venue (ticks, square roots of prices, NFTs) are not named in modules that serve all venues.
 
 A module that must name it is listed with its reason, and with the words that it may name: one that comes to it, or to another module, is
 red, and so is a listed one that is not there any more.

@@ -1,4 +1,4 @@
-"""Older forms become the newest one; what is newer is said to be newer, and never guessed at."""
+"""Older forms are upgraded to the newest; a newer form is reported as newer, and never guessed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Volatility from a pool's prices: unbiased where the naive estimate is off by the fee band, and the same everywhere."""
+"""Volatility from a pool's prices: unbiased where the naive estimate is off by the fee band, and the same on every machine."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Tokens that lie outside miss fees: what waits for a price, for gas or for another try goes on once that has cost as much."""
+"""Withdrawn tokens miss fees: a phase that waits for a price, for gas or for another attempt goes on once that has cost as much."""
 
 import pytest
 from desk import Desk, live

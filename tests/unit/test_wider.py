@@ -1,4 +1,4 @@
-"""Limits of a live book that are wider than its signer's, or state another than its file has."""
+"""Limits of a live book that are wider than its signer's, or differ from the signer's file."""
 
 from typing import Any
 

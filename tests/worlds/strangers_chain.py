@@ -1,4 +1,4 @@
-"""A chain that Evenkeel did not set up: another number, deployer and money, and an owner who has been there before."""
+"""A chain that Evenkeel did not set up, with another id, deployer and coin, and an owner with existing positions."""
 
 from dataclasses import dataclass
 from math import isqrt

@@ -139,7 +139,7 @@ class AaveV3(NoPools):
         """List the market, the account and the reserves."""
         return self.checked_items(shard.tables, policy)
 
-    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+    def unreported_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the account where the last block did not tell a price that its health follows from."""
         if block_prices.unpriced(shard.tables, self._at, policy):
             yield aave_account(self._at.pool, policy.owner)

@@ -3,7 +3,7 @@
 from pipeline import keys
 from pipeline.book.book_curve import gamma_of_book, price_of
 from pipeline.book.inventory import Stock
-from pipeline.hedge.aim import Bending, HedgeAim, Security, law_band_bps, safe_ratio_bps
+from pipeline.hedge.aim import BandInputs, HedgeAim, Security, law_band_bps, safe_ratio_bps
 from pipeline.hedge.port import HedgePosition
 from pipeline.hedge.target import hedged_base
 from pipeline.messages.entries import CalibratedVolatility
@@ -27,7 +27,7 @@ def aim_of(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> Hedge
     if not isinstance(band, LawBand):
         return HedgeAim(ratio_bps=ratio_bps, act_at_bps=band.act_at_bps, back_to_bps=band.back_to_bps)
     act_at, back_to = law_band_bps(
-        band, _bending(policy, stock, held, band), at.trades.fee_pips(shard, policy)
+        band, _band_inputs(policy, stock, held, band), at.trades.fee_pips(shard, policy)
     )
     return HedgeAim(ratio_bps=ratio_bps, act_at_bps=act_at, back_to_bps=back_to)
 
@@ -55,9 +55,9 @@ def security_of(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock, hel
     )
 
 
-def _bending(policy: Policy, stock: Stock, held: HedgePosition, law: LawBand) -> Bending:
+def _band_inputs(policy: Policy, stock: Stock, held: HedgePosition, law: LawBand) -> BandInputs:
     base, quote = (10 ** policy.decimals(token) for token in (policy.base, policy.quote))
-    return Bending(
+    return BandInputs(
         price=price_of(policy, stock),
         gamma=gamma_of_book(policy, stock),
         value=stock.value_quote / quote,

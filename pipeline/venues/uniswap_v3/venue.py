@@ -136,7 +136,7 @@ class UniswapV3(NothingPerBlock):
             yield item
         yield own_keys.unreadable_position(self._at.manager)
 
-    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+    def unreported_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """Return nothing: pools and NFTs follow from logs."""
         del shard, policy
         yield from ()

@@ -79,7 +79,7 @@ class Wallet(NamedItemsOnly, NothingPerBlock, NoPools):
         return [f"amount: {ours.amount}, {event.amount}"]
 
     # -------------------------------------------------------------- what a book has, and at which price
-    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+    def unreported_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the coin balances that the last block did not tell."""
         for account in policy.accounts:
             item = keys.balance(account, NATIVE)

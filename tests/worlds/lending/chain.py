@@ -1,4 +1,4 @@
-"""The toy chain with an Aave market of base, quote and a third token: what an owner supplies and borrows, and the logs that tell it."""
+"""The toy chain with an Aave market of base, quote and a third token: an owner's supplies and borrowings, and their logs."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

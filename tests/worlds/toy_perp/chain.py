@@ -1,4 +1,4 @@
-"""The toy future on a devnet: compiled once, deployed, and what its keeper and strangers do there."""
+"""The toy future on a devnet: compiled once, deployed, and the actions of its keeper and of strangers."""
 
 from pathlib import Path
 from typing import Any

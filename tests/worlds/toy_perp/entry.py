@@ -1,4 +1,4 @@
-"""Evenkeel that knows the toy future: `entry.py watch`, `work` or `submit FILE` as the campaign runs them, with any other words as in a terminal."""
+"""Evenkeel with the toy future: `entry.py watch`, `work` or `submit FILE` as the campaign runs them, or any other command line."""
 
 import sys
 

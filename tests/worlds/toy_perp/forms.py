@@ -1,4 +1,4 @@
-"""What the toy future's entries, reads and logs look like."""
+"""The entries, reads and logs of the toy future."""
 
 from typing import cast
 

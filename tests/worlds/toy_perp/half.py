@@ -1,4 +1,4 @@
-"""The toy future's node half: three questions to its contract."""
+"""The toy future's node half: three calls to its contract."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

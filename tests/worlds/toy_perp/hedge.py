@@ -1,4 +1,4 @@
-"""A short of the base at the toy future: margin in quote, the size by orders that a keeper carries out."""
+"""A short of the base at the toy future: margin in quote, and a size that changes by orders which a keeper executes."""
 
 from collections.abc import Mapping
 

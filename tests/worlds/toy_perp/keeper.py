@@ -1,4 +1,4 @@
-"""The toy future's keeper in a test's hand: what it does to an account's order, block by block."""
+"""The toy future's keeper under a test's control: its actions on an account's order, block by block."""
 
 from collections.abc import Callable
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The toy future in the three registries in which a kind of venue stands: that is all that a deployment needs to know it."""
+"""The toy future in the three registries of kinds of venues, which is all that a deployment needs to know it."""
 
 from collections.abc import Iterator
 from typing import Any

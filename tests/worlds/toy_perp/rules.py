@@ -1,4 +1,4 @@
-"""The contract's arithmetic, to the unit: funding, what stands against a size, and how healthy that is."""
+"""The contract's arithmetic, to the unit: funding, the margin behind a size, and its health."""
 
 import msgspec
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""The toy future's signer half: its own list of calls, how large a short may be, and what an account is worth before and after."""
+"""The toy future's signer half: its list of calls, the largest short, and an account's value before and after."""
 
 from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction

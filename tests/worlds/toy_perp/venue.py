@@ -1,4 +1,4 @@
-"""The toy future's pure half, and its kind. Books are hedged there, and trade elsewhere."""
+"""The toy future's pipeline half, and its kind. Books are hedged there, and trade elsewhere."""
 
 from collections.abc import Iterator, Sequence
 
@@ -145,7 +145,7 @@ class ToyPerp(NamedItemsOnly, NoPools):
         return []
 
     # -------------------------------------------------------------- what a book has, and at which price
-    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+    def unreported_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         del shard, policy
         yield from ()
 

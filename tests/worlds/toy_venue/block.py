@@ -1,4 +1,4 @@
-"""The toy venue within one block, and which logs concern a shard there."""
+"""The toy venue within one block, and the logs that concern a shard there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

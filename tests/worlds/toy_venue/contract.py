@@ -1,4 +1,4 @@
-"""The toy venue's contract and its tokens on the chain in memory: what they answer follows from the logs of the branch asked for."""
+"""The toy venue's contract and its tokens on the chain in memory, whose answers follow from the logs of the requested branch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the toy venue's entries, reads and views look like, and what its logs say.
+"""The entries, reads, views and logs of the toy venue.
 
 A sum-of-reserves AMM: one contract keeps all pools, each under 32 bytes. `weight0 * reserve0 + weight1 * reserve1` is what a pool
 holds, no trade makes it less, and the price of token0 in token1 is `weight0 / weight1` whatever the reserves are.

@@ -1,4 +1,4 @@
-"""The toy venue's node half: two questions to its contract."""
+"""The toy venue's node half: two calls to its contract."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any

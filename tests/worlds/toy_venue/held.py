@@ -1,4 +1,4 @@
-"""What a book has at the toy venue, as rows of exposures."""
+"""A book's exposures at the toy venue."""
 
 from collections.abc import Sequence
 

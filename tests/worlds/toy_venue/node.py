@@ -1,4 +1,4 @@
-"""The chain in memory as a signer's node: what a transaction would do there is found by mining it on a branch that goes away."""
+"""The chain in memory as a signer's node: a simulation mines the transaction on a temporary branch."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What a shard publishes of the toy venue."""
+"""The outputs of a shard about the toy venue."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

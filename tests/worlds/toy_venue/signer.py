@@ -1,4 +1,4 @@
-"""The toy venue's signer half: its own list of calls, and what is lost by them in tokens and shares together."""
+"""The toy venue's signer half: its list of calls, and the loss in tokens and shares together."""
 
 from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The toy venue's pure half, and its kind."""
+"""The toy venue's pipeline half, and its kind."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -93,7 +93,7 @@ class ToyVenue(NamedItemsOnly, NothingPerBlock):
         return tables.find(toy_pool(pool), ToyPool) is not None
 
     # -------------------------------------------------------------- what a book has, and at which price
-    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+    def unreported_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         del shard, policy
         yield from ()
 

@@ -13,7 +13,7 @@ from streams.submit.venues.aave_v3.calldata import asset_of
 from streams.submit.venues.aave_v3.health import Prices, check_debts, check_health, check_oracle, is_weak
 from streams.submit.venues.aave_v3.terms import AaveV3Terms, LendingMarket, is_touched
 from streams.submit.venues.port import Cost, JudgedIntent, Judging, KnownCall
-from streams.submit.verdict import Refusal, as_the_market_stands
+from streams.submit.verdict import Refusal, attributing_to_market
 
 _ROUNDING = 10
 """Raw units of a token that roundings alone may cost."""
@@ -48,7 +48,7 @@ class LendingAppraiser:
         if call.adds_risk:
             for was, becomes in reads:
                 check_debts(here, was, becomes)
-                with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
+                with attributing_to_market(is_at_its_block=judged.is_at_its_block):
                     _check_risk(call, here, becomes, prices)
         elif shift.is_risk:
             raise Refusal("limits", f"{call.function} with which a debt grows, or collateral shrinks")

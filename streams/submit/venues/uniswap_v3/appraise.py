@@ -13,7 +13,7 @@ from streams.submit.venues.uniswap_v3.minimums import check_minimums_of_calls, c
 from streams.submit.venues.uniswap_v3.prices import PriceReader
 from streams.submit.venues.uniswap_v3.terms import UniswapV3Terms
 from streams.submit.venues.uniswap_v3.value import Valuation, pool_of, pools_about
-from streams.submit.verdict import Refusal, as_the_market_stands
+from streams.submit.verdict import Refusal, attributing_to_market
 
 
 class PoolAppraiser:
@@ -44,10 +44,10 @@ class PoolAppraiser:
         valuation = Valuation(
             calls=judged.calls, prices=prices, max_loss_bps=limits.max_loss_bps, deployments=terms.deployments
         )
-        with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
+        with attributing_to_market(is_at_its_block=judged.is_at_its_block):
             worst = valuation.check_worst()
         shown = valuation.check_effect(moved, judged.effect.logs)
-        with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
+        with attributing_to_market(is_at_its_block=judged.is_at_its_block):
             check_state(judged, prices, here, terms)
             check_minimums_of_calls(judged, prices, here, terms, max_loss_bps=limits.max_loss_bps)
         return await cost_of(
