@@ -110,7 +110,7 @@ class Refold:
         return sum(not keys.rules.matches(key) for key in self.shard.tables.entries())
 
     def compare(self, topic: str, records: Sequence[Record], *, grows: bool) -> tuple[int, str | None]:
-        """Hold a partition against the fold: how many outputs were compared, and the first difference, if any.
+        """Compare a partition with the fold: return how many outputs were compared, and the first difference, if any.
 
         While the shard moves on, what it has said since is passed over.
         """

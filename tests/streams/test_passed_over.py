@@ -21,7 +21,7 @@ from streams.kafka.checkpoint.fake import FakeBroker, FakeCheckpoint
 from streams.kafka.codec import decode_event, decode_output, encode
 from streams.kafka.readers import Record
 from streams.kafka.topics import DEAD_LETTERS, DECISIONS, OUTPUTS
-from streams.skipped_records import Words
+from streams.skipped_records import SkipCommands
 from streams.work import keepers as keepers_module
 from streams.work.fold import fold_record, fold_unread
 from streams.work.keeper import Arrived
@@ -48,12 +48,12 @@ def with_record(payload: bytes, *behind: bytes) -> tuple[bytes | None, ...]:
 def folded(log: tuple[bytes | None, ...], payload: bytes) -> tuple[Shard, list]:
     """Fold a log whose record is passed over, in one go."""
     shard, told = Shard(SHARD), []
-    words = Words((Offset(at), each) for at, each in enumerate(log))
+    commands = SkipCommands((Offset(at), each) for at, each in enumerate(log))
     for at, each in enumerate(log):
         if at != AT:
             told += fold_record(shard, at, each)
             continue
-        found = words.of(at, payload)
+        found = commands.find(at, payload)
         assert found is not None
         told += fold_unread(shard, at, payload, found)
     return shard, told
@@ -173,13 +173,13 @@ async def test_no_other_word_gets_it_past(quick, payload, said):
 
 def test_a_word_before_the_record_is_none():
     """Nobody can have seen it then."""
-    assert Words([(Offset(3), word(AT, NOBODYS))]).of(Offset(AT), NOBODYS) is None
-    assert Words([(Offset(AT + 1), word(AT, NOBODYS))]).of(Offset(AT), NOBODYS) is not None
+    assert SkipCommands([(Offset(3), word(AT, NOBODYS))]).find(Offset(AT), NOBODYS) is None
+    assert SkipCommands([(Offset(AT + 1), word(AT, NOBODYS))]).find(Offset(AT), NOBODYS) is not None
 
 
 # ------------------------------------------------------------------ verification
 def wrong(shard: Shard, told: list, log: tuple[bytes | None, ...]) -> list[str]:
-    again = Refold(shard, Words((Offset(at), each) for at, each in enumerate(log)))
+    again = Refold(shard, SkipCommands((Offset(at), each) for at, each in enumerate(log)))
     for at, each in enumerate(log):
         again.take(Offset(at), each)
     found = {
