@@ -38,7 +38,7 @@ def deployment(market: AaveContracts) -> AaveDeployment:
 
 
 def spec_of(market: AaveContracts) -> VenueSpec:
-    """Name a market as a chain's profile does."""
+    """Name a market in a chain's profile."""
     contracts = tuple(
         VenueContract(role=role, address=Address(getattr(market, role)))
         for role in ("pool", "configurator", "oracle")
@@ -47,7 +47,7 @@ def spec_of(market: AaveContracts) -> VenueSpec:
 
 
 def aave_policy(world: World, market: AaveContracts, owner: str, chain_id: int, **changes: Any) -> Policy:
-    """A book that is only watched, on a chain with a lending market."""
+    """Make a policy of a watched book on a chain with a lending market."""
     usual = world_policy(world, owner, world.pool("weth_usdc_low_500"), chain_id, mode="watch", **changes)
     made = replace(usual, chain=replace(usual.chain, venues=(spec_of(market),)))
     return replace(made, policy_version=version_of(made))
@@ -55,7 +55,7 @@ def aave_policy(world: World, market: AaveContracts, owner: str, chain_id: int, 
 
 # ------------------------------------------------------------------ ours against the chain's
 def ours(followed: Followed, market: AaveContracts, owner: str) -> dict[str, Any]:
-    """What the shard makes of an account at its head."""
+    """Return the shard's values of an account at its head."""
     tables, at = followed.shard.tables, deployment(market)
     account = tables.need(aave_account(at.pool, Address(owner)), AaveAccount)
     told = tables.find(aave_told(at.pool), AaveTold)
@@ -78,7 +78,7 @@ def ours(followed: Followed, market: AaveContracts, owner: str) -> dict[str, Any
 
 
 def chains(chain: Chain, market: AaveContracts, owner: str) -> dict[str, Any]:
-    """What the pool and its tokens say of the account at the chain's head."""
+    """Return the values of the account that the pool and its tokens show at the chain's head."""
     told: dict[str, Any] = {
         "data": AccountData(
             **dict(
@@ -124,7 +124,7 @@ def is_as_on_the_chain(followed: Followed, chain: Chain, market: AaveContracts, 
 
 # ------------------------------------------------------------------ the crowd
 class Turn(NamedTuple):
-    """Who does something, to whom, with which asset and how much."""
+    """One action: who acts, for whom, with which asset and amount."""
 
     market: AaveContracts
     user: str
@@ -177,7 +177,7 @@ WEIGHTS = [3 if name.startswith("borrow") else 1 for name in ACTIONS]
 
 
 class Crowd:
-    """Seeded users who do all of that, also to our owner and for it; the owner is one of them."""
+    """Seeded users of the market, the followed owner included, who act for themselves and for each other."""
 
     def __init__(self, chain: Chain, world: World, market: AaveContracts, owner: str, seed: int) -> None:
         self.chain, self.market, self.owner = chain, market, owner
@@ -188,7 +188,7 @@ class Crowd:
         """Actions that a block took, by name."""
 
     def step(self) -> None:
-        """Mine one block with the price's move and up to four actions; one that reverts is part of it."""
+        """Mine one block with a price move and up to four actions, reverting ones included."""
         chance = self.chance
         jump = chance.choice((-0.2, 0.2)) if chance.random() < 0.08 else 0.0
         self.price_usd = min(max(self.price_usd * (1 + chance.gauss(0, 0.01) + jump), 1_800), 4_200)
@@ -202,7 +202,7 @@ class Crowd:
         self.done.update(name for name, tx_hash in sent if self.chain.receipt(tx_hash).succeeded)
 
     def _account(self) -> tuple[int, float]:
-        """What the owner may borrow in base units, and its health factor."""
+        """Return the owner's borrowing capacity in base units, and its health factor."""
         _, _, available, _, _, health = ask(self.chain, self.market.pool, aave.ACCOUNT_DATA, self.owner)
         return available, health / ETHER
 

@@ -132,7 +132,7 @@ def policy(**changes: Any) -> Policy:
 
 
 def versioned(made: Policy) -> Policy:
-    """Give a policy the version that goes with it: another is not taken in."""
+    """Set a policy's version to its digest; shards refuse any other."""
     return msgspec.structs.replace(made, policy_version=version_of(made))
 
 
@@ -158,10 +158,10 @@ def own_receipt(transaction_hash: str, succeeds: bool = True, to: str = MANAGER)
 
 
 class ToyChain:
-    """One pool, one position manager, two tokens; deep-copied where the chain forks."""
+    """A chain in memory with one pool, one position manager and two tokens, which is deep-copied for a fork."""
 
     def __init__(self, seed: int, depth: int = 10**21) -> None:
-        """Let the stranger provide so much liquidity from tick -1000 to 1000."""
+        """Create the pool, with a stranger's liquidity from tick -1000 to 1000."""
         self.random = random.Random(seed)
         self.salt = ""
         self.head = BlockRef(
@@ -210,7 +210,7 @@ class ToyChain:
 
     # -------------------------------------------------------------- one block
     def mine(self, operations: int) -> BlockRef:
-        """Begin a block of so many random operations; its logs stand in `logs`."""
+        """Begin a block with a number of random operations; its logs are in `logs`."""
         self.logs, self.receipts = [], []
         number = self.head.number + 1
         unique = sha256(f"{self.head.hash}/{number}/{self.salt}".encode()).hexdigest()
@@ -235,7 +235,7 @@ class ToyChain:
         return self.head
 
     def log(self, emitter: str, topics: list[str], *words: int) -> int:
-        """Append a log; returns its index. Every log is a transaction of its own, where none is named."""
+        """Append a log, and return its index. Unless a transaction is named, each log has its own."""
         index = len(self.logs)
         self.logs.append(
             RawLog(
@@ -296,7 +296,7 @@ class ToyChain:
             self.mint(owner, lower, upper, liquidity)
 
     def mint(self, owner: str, lower: int, upper: int, liquidity: int, sender: str | None = None) -> int:
-        """Mint an NFT to an owner, who sends the transaction unless somebody else is named."""
+        """Mint an NFT to an owner, who sends the transaction unless another sender is named."""
         if (sender or owner) == OWNER and self.transaction is None:
             self.transaction = "0x" + sha256(f"{self.head.hash}/{len(self.logs)}".encode()).hexdigest()
             self.receipts.append(own_receipt(self.transaction))
@@ -439,7 +439,7 @@ class ToyChain:
 
     # -------------------------------------------------------------- reads at the head
     def answers(self) -> tuple[CallRead, ...]:
-        """Tell what contracts answer after each block to what venues ask."""
+        """Return the contracts' answers to the venues' calls after a block."""
         return ()
 
     def read(self, item: str, why: str, term: int) -> AnyEvent:
@@ -480,7 +480,7 @@ class ToyChain:
 
 
 class ToyWatcher:
-    """What the watcher does for one shard: reads what is wanted, then appends the next block."""
+    """The watcher of one shard: it reads wanted items, then appends the next block."""
 
     def __init__(self, chain: ToyChain, term: int = 1) -> None:
         self.chain = chain
@@ -521,7 +521,7 @@ class ToyWatcher:
         self.tell()
 
     def tell(self, receipts: tuple[Receipt, ...] = ()) -> None:
-        """Append the chain's head as it is, and read what it makes wanted."""
+        """Append the chain's head, and read the items that it makes wanted."""
         mine = log_filter(self.routes)
         allowances = [
             AllowanceRead(
@@ -555,14 +555,14 @@ class ToyWatcher:
         self.append(self.chain.read(f"pool/{POOL}", "check", self.term))
 
     def fork(self, salt: str) -> ToyChain:
-        """Copy the chain as it is: mine on the copy what will later go away, or the other way round."""
+        """Copy the chain, for the branch that a reorg will remove or that will replace the present one."""
         other = copy.deepcopy(self.chain)
         other.salt = salt
         other.random.seed(f"{salt}/{self.chain.head.hash}")
         return other
 
     def revert_to(self, chain: ToyChain, reverted: tuple[Hash, ...] = ()) -> None:
-        """Go back to where `chain` stands, and on from there."""
+        """Revert to the head of another chain, and continue on it."""
         self.append(BlocksReverted(term=Term(self.term), to=chain.head, reverted=reverted))
         self.chain = chain
         if self.routes.head is not None:
@@ -570,7 +570,7 @@ class ToyWatcher:
 
 
 def started(seed: int, book: Policy | None = None, depth: int = 10**21) -> ToyWatcher:
-    """A shard whose book has been read at its first block."""
+    """Make a shard whose book was read at its first block."""
     watcher = ToyWatcher(ToyChain(seed, depth))
     watcher.chain.mine(1)
     watcher.set_policy(book or policy())

@@ -5,13 +5,13 @@ import sys
 
 
 def say(text: str) -> None:
-    """Print a line at once, also into a file."""
+    """Print a line at once, and append it to a file."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Take how many runs there are, and the seed of the first."""
+    """Parse the number of runs and the first seed."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("runs", type=int)
     parser.add_argument("seed", type=int)

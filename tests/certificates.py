@@ -14,20 +14,20 @@ def _openssl(*arguments: str) -> None:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate and its key, each in a PEM file of its own."""
+    """A certificate and its key, each in a PEM file."""
 
     certificate: Path
     key: Path
 
     def store(self) -> Path:
-        """Write both into one file, which Java takes for a key store of type PEM."""
+        """Write both into one file, which Java accepts as a key store of type PEM."""
         store = self.key.with_suffix(".store.pem")
         store.write_text(self.key.read_text() + self.certificate.read_text())
         return store
 
 
 class Authority:
-    """Somebody who vouches for certificates."""
+    """A certificate authority."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class Authority:
         return self._own.certificate
 
     def issue(self, name: str, *, address: str = "") -> Certificate:
-        """Vouch for a name, and for the address where it serves."""
+        """Issue a certificate for a name and an address."""
         made = Certificate(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
         _key(made.key)

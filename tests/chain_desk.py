@@ -63,7 +63,7 @@ LIMITS = Limits(
 
 
 def book_on(world: World, pool: DevnetPool, owner: str, **changes: Any) -> Policy:
-    """A live book of WETH and a pool's dollars, whose limits leave it room."""
+    """Make a policy of a live book of WETH and a pool's dollars, with wide limits."""
     usdc = world.usdc_of(pool)
     fields: dict[str, Any] = {
         "book": "alpha",
@@ -100,7 +100,7 @@ def book_on(world: World, pool: DevnetPool, owner: str, **changes: Any) -> Polic
 
 
 class ChainDesk:
-    """Blocks come from the chain and intents go to it, each judged as the signer judges; no broker, no process."""
+    """A chain, a shard and the signer's judge, stepped by the test: blocks come from the chain, and intents go to it after the judge's check."""
 
     def __init__(self, chain: Chain, world: World, book: Policy) -> None:
         self.chain, self.world, self.book = chain, world, book
@@ -132,7 +132,7 @@ class ChainDesk:
 
     # -------------------------------------------------------------- the chain
     def block(self, *others: Tx) -> list[str]:
-        """Mine a block with the next of ours and then others' transactions, take it in, and give the others' hashes."""
+        """Mine a block with the next of the owner's intents and then others' transactions, apply it, and return the others' hashes."""
         sent = self._act(self.pending.pop(0)) if self.pending else None
         hashes = [self.chain.send(tx) for tx in others]
         self.chain.mine()
@@ -143,7 +143,7 @@ class ChainDesk:
         return hashes
 
     def block_of_all(self) -> None:
-        """Mine a block with all of ours, each judged behind those before it that wait; and take it in."""
+        """Mine a block with all of the owner's intents, each checked after the waiting ones before it, and apply the block."""
         sent: list[SubmitTransaction] = []
         while self.pending:
             one = self._act(self.pending.pop(0), behind=sent)
@@ -155,7 +155,7 @@ class ChainDesk:
     def _act(
         self, intent: SubmitTransaction, behind: Sequence[SubmitTransaction] = ()
     ) -> SubmitTransaction | None:
-        """Judge one intent on the head, as the signer does, and have its owner send it."""
+        """Check one intent on the head, as the signer does, and send it as its owner."""
         lost = None if behind else self._lost(intent)
         found = lost or self._run(lambda node: self._judge(node, intent, behind))
         if isinstance(found, Refusal):
@@ -171,7 +171,7 @@ class ChainDesk:
         return intent
 
     def offer(self, intent: SubmitTransaction, fees: Fees, nonce: str = "") -> None:
-        """Send what an intent asks for at such fees, and report it: for the first time, or with a nonce that is given."""
+        """Send an intent's transaction with given fees, and report it, with a new nonce or a given one."""
         call = intent.call
         nonce = nonce or self.chain.rpc("eth_getTransactionCount", intent.owner, "pending")
         request = Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit).request()
@@ -183,7 +183,7 @@ class ChainDesk:
         self.append(Sent(intent=intent.digest, transaction_hash=Hash(tx_hash)))
 
     def _lost(self, intent: SubmitTransaction) -> Refusal | None:
-        """Follow only what is mined: what was cancelled has no receipt."""
+        """Return the intents whose transactions were cancelled, which have no receipt."""
         before = self.hashes.get(intent.after or "")
         if before is None or self.chain.rpc("eth_getTransactionReceipt", before) is not None:
             return None
@@ -235,7 +235,7 @@ class ChainDesk:
     async def _judge(
         self, node: HttpSenderNode, intent: SubmitTransaction, behind: Sequence[SubmitTransaction]
     ) -> Refusal | Fees:
-        """Ask the signer's judge, and what it would offer; what an intent does not follow in the block at hand is mined already."""
+        """Check an intent with the signer's judge, and return its offer; transactions of earlier blocks count as mined."""
         judge = Judge(node, self.limits, multicall=Address(self.world.multicall), stop_of=lambda _: None)
         look = await node.look(await node.newest(), intent.owner, ())
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
@@ -252,7 +252,7 @@ class ChainDesk:
 
 
 def on_the_wire(fees: Fees) -> dict[str, str]:
-    """Write fees as `eth_sendTransaction` takes them."""
+    """Encode fees for `eth_sendTransaction`."""
     return {"maxFeePerGas": hex(fees.max_fee_wei), "maxPriorityFeePerGas": hex(fees.tip_wei)}
 
 

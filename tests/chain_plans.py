@@ -21,7 +21,7 @@ NOWHERE = "0x" + "00" * 18 + "dead"
 
 
 def desk_on(chain: Chain, world: World, name: str, on_stall: str, **limits: int) -> ChainDesk:
-    """A live book with a position of its own, some tokens, an ether for gas, and allowances left by hand."""
+    """Make a live book with a position, tokens, an ether for gas, and an existing allowance."""
     pool, owner = world.pool(name), world.accounts.owners[0]
     ticks = range_around(chain, pool, -300, 300)
     chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
@@ -42,13 +42,13 @@ def desk_on(chain: Chain, world: World, name: str, on_stall: str, **limits: int)
 
 
 def push(desk: ChainDesk, *, ether: int) -> None:
-    """Let a trader sell, and a block pass."""
+    """Let a trader sell, and mine a block."""
     pool, trader = desk.world.pools[pool_name(desk)], desk.world.accounts.traders[0]
     desk.block(actions.swap_exact_in(desk.world, trader, pool, desk.world.weth, ether * ETHER))
 
 
 def buy(desk: ChainDesk, dollars: int) -> None:
-    """Let a trader buy WETH in a block with the next of ours."""
+    """Let a trader buy WETH in a block with the owner's next intent."""
     pool, trader = desk.world.pools[pool_name(desk)], desk.world.accounts.traders[0]
     usdc = desk.world.usdc_of(pool)
     desk.block(actions.swap_exact_in(desk.world, trader, pool, usdc, dollars * DOLLAR))
@@ -94,7 +94,7 @@ def allowances(desk: ChainDesk) -> list[int]:
 
 
 def is_tracked(desk: ChainDesk) -> bool:
-    """What the shard thinks is in the wallet is what the chain says."""
+    """Assert that the shard's wallet balances equal the chain's."""
     return all(
         desk.shard.tables.need(f"balance/{desk.book.owner}/{token.address}", Balance).amount
         == balance(desk.chain, token.address, desk.book.owner)
@@ -103,7 +103,7 @@ def is_tracked(desk: ChainDesk) -> bool:
 
 
 def undo(desk: ChainDesk, depth: int) -> None:
-    """Take the newest blocks away; empty ones come in their place."""
+    """Replace the newest blocks by empty ones."""
     ancestor = block_ref(desk.chain.header(desk.chain.header().number - depth))
     desk.pending.clear()
     desk.chain.reorg(depth)
@@ -111,7 +111,7 @@ def undo(desk: ChainDesk, depth: int) -> None:
 
 
 def cancel_all(desk: ChainDesk) -> list[str]:
-    """Cancel, as the signer does, what waits: each nonce is used up by a payment of nothing to the owner himself."""
+    """Cancel all waiting transactions as the signer does: a payment of zero to the owner uses up each nonce."""
     cancellations = []
     lost = [
         intent

@@ -55,7 +55,7 @@ BOUNDED = "limits: {max_notional: 1000, max_daily_notional: 5000}"
 
 
 def live_portfolio(desk: "Desk", limits: str = BOUNDED, rerange: str = "{half_width: 1%}") -> Path:
-    """Write a portfolio of one live book."""
+    """Write a portfolio file with one live book."""
     desk.portfolio(a_book("one", 1) + f"    mode: live\n    rerange: {rerange}\n    {limits}\n")
     file = desk.folder / "portfolio.yaml"
     head = f"chain: {{id: {desk.chain_id}, "
@@ -74,7 +74,7 @@ def signer_file(desk: "Desk", name: str, *, pool: str, max_loss: str, version: s
 
 
 class Desk:
-    """A user at a terminal: a folder, an environment, and a deployment of their own on the shared broker."""
+    """A user at a terminal: a folder, an environment, and a deployment on the shared broker."""
 
     def __init__(self, folder, bootstrap: str, run) -> None:
         self.folder, self.bootstrap, self.run = folder, bootstrap, run
@@ -97,7 +97,7 @@ class Desk:
         return asyncio.run(read())
 
     def policies(self) -> list[tuple[str, str]]:
-        """List what was ever set, by shard: book and version."""
+        """List all policies that were set, by shard: book and version."""
         events = [event for shard in range(PARTITIONS) for event in self.log(shard)]
         return [(e.policy.book, e.policy.policy_version) for e in events if isinstance(e, PolicySet)]
 
@@ -173,7 +173,7 @@ def seen(number: int) -> BlockSeen:
 
 @pytest.fixture
 def kept(desk):
-    """A book of the toy chain as a worker has committed it: its log on events.v1, its entries on state.v1."""
+    """A book of the toy chain that a worker has committed: its log on events.v1, its entries on state.v1."""
     watcher = started(3)
     watcher.chain.mine(0)
     watcher.chain.mint(OWNER, -300, 200, 10**18)
@@ -184,7 +184,7 @@ def kept(desk):
 
 
 class Kept:
-    """A shard folded by hand, of which a test says how much is committed."""
+    """A shard that the test folds itself, and commits up to any record."""
 
     def __init__(self, desk, watcher) -> None:
         self.desk, self.watcher = desk, watcher
@@ -196,12 +196,12 @@ class Kept:
         self.commit()
 
     def append(self) -> None:
-        """Put what the watcher has written since onto the log."""
+        """Append the watcher's new records to the log."""
         self.desk.append(self.shard.id, *self.watcher.log[self.taken :])
         self.unread, self.taken = self.watcher.log[self.taken :], len(self.watcher.log)
 
     def commit(self, **entries) -> None:
-        """Fold what is on the log, and commit it, with some entries put in by hand."""
+        """Fold the log and commit the entries, with some changed by the test."""
         self.told += fold_log(
             self.shard,
             ((Offset(at), encode(e)) for at, e in enumerate(self.unread, self.shard.cursor + 1)),
@@ -214,7 +214,7 @@ class Kept:
         self.desk.commit(self.shard.id, *records)
 
     def entry(self, key: bytes) -> bytes | None:
-        """Give an entry as it is on state.v1."""
+        """Return an entry as it is on state.v1."""
         value = self.shard.tables.entries().get(key.decode(errors="replace"))
         return None if value is None else encode_entry(value)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def calls_of(run: Callable[[], object]) -> int:
-    """Count the calls that something makes, each step of a generator and each built-in function too."""
+    """Count the calls that a function makes, including steps of generators and calls of built-in functions."""
     count = 0
 
     def note(frame: FrameType, event: str, arg: Any) -> None:

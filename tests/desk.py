@@ -16,7 +16,7 @@ from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 
 
 def live(**changes: Any) -> Policy:
-    """A book that acts on the toy chain, whose limits leave it room."""
+    """Make a policy of a live book on the toy chain, with wide limits."""
     fields = {
         "mode": "live",
         "strategy": TargetBand(
@@ -41,7 +41,7 @@ def live(**changes: Any) -> Policy:
 
 
 class Desk:
-    """The whole loop on the toy chain: watcher, shard, signer."""
+    """Watcher, shard and signer on the toy chain, stepped by the test."""
 
     def __init__(self, book: Policy, seed: int = 5, depth: int = 10**23) -> None:
         self.watcher: ToyWatcher = started(seed, book, depth=depth)
@@ -65,7 +65,7 @@ class Desk:
         return new
 
     def block(self, *, push: bool | None = None) -> list[Any]:
-        """Mine what is pending, after the signer has reported it."""
+        """Mine the pending transactions, after the signer has reported them."""
         chain = self.watcher.chain
         due, self.pending = self.pending, []
         for intent in due:
@@ -95,7 +95,7 @@ class Desk:
         ]
 
     def set_policy(self, book: Policy) -> None:
-        """Let an operator put another policy in force."""
+        """Put another policy in force."""
         self.watcher.append(PolicySet(policy=book))
         self.watcher.read_wanted()
         self.take()

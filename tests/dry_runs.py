@@ -19,7 +19,7 @@ from streams.submit.submit_timing import SubmitTiming
 
 
 async def until_proposed(mine: Callable[[], object], *followed: Followed) -> list[RebalanceProposed]:
-    """Mine quiet blocks until all propose at the head."""
+    """Mine quiet blocks until all books propose at the head."""
     for _ in range(20):
         said = [await each.catch_up() for each in followed]
         found = [o for outputs in said for o in outputs if isinstance(o, RebalanceProposed)]
@@ -44,7 +44,7 @@ async def carry_out(
     *,
     base_fee_wei: int | None = None,
 ) -> int:
-    """Let a real signer carry a live book's plan out, nobody else trading; return the blocks that it took.
+    """Carry out a live book's plan with a real signer and without other traders, and return its blocks.
 
     A fork's base fee stays that of its first block: with `base_fee_wei` the chain's does, too.
     """

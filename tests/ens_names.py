@@ -18,14 +18,14 @@ _OWNER_OF_ROOT = "0x" + keccak(_ROOT + bytes(32)).hex()
 
 @dataclass(frozen=True)
 class Ens:
-    """All names, owned by one account."""
+    """An ENS registry whose names belong to one account."""
 
     chain: Chain
     owner: str
     resolver: str
 
     def own(self, name: str) -> bytes:
-        """Register a name and those above it; return its node."""
+        """Register a name and its parents, and return its node."""
         node = _ROOT
         for label in reversed(name.split(".")):
             hashed = keccak(text=label)
@@ -36,7 +36,7 @@ class Ens:
         return node
 
     def point(self, name: str, address: str) -> None:
-        """Let a name stand for an address."""
+        """Let a name resolve to an address."""
         node = self.own(name)
         self._send(REGISTRY, function("ens/ENSRegistry", "setResolver").calldata(node, self.resolver))
         self._send(self.resolver, function("ens/PublicResolver", "setAddr").calldata(node, address))

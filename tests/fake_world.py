@@ -55,7 +55,7 @@ def _wei_of(owner: str, at: Header) -> int:
 
 
 class FakeWorld:
-    """Puts the contracts on a chain, and makes the transactions that move them."""
+    """Contracts on a chain in memory, and the transactions that change them."""
 
     def __init__(self, chain: FakeChain) -> None:
         self.chain = chain
@@ -88,7 +88,7 @@ class FakeWorld:
 
     # -------------------------------------------------------------- what can be asked
     def owners(self, at: Header) -> dict[int, str]:
-        """Who has which NFT after a block, by the logs of its branch."""
+        """Return the owner of each NFT after a block, from the logs of its branch."""
         found: dict[int, str] = {}
         for header, body in self.chain.blocks():
             if header.block.number > at.block.number:
@@ -135,7 +135,7 @@ class FakeWorld:
 
     # -------------------------------------------------------------- what can be done
     def move_nft(self, nft: int, sender: str, recipient: str, *, by: str | None = None) -> FakeTransaction:
-        """Move an NFT; `by` says who sends the transaction, where that is not its sender."""
+        """Transfer an NFT; `by` is the transaction's sender, if it is not the NFT's owner."""
         topics = (TRANSFER_TOPIC, topic(sender), topic(recipient), topic(nft))
         return FakeTransaction(
             sender=Address(by or sender), to=MANAGER, logs=(FakeLog(address=MANAGER, topics=topics),)

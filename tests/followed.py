@@ -28,7 +28,7 @@ TERM = Term(1)
 
 
 def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **changes: Any) -> Policy:
-    """A book of the devnet that proposes soon once its range is left behind."""
+    """Make a policy of a devnet's book that proposes soon after its range is left."""
     usdc = world.usdc_of(pool)
     usual: dict[str, Any] = {
         "book": "alpha",
@@ -79,7 +79,7 @@ def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **ch
 
 
 class Followed:
-    """One shard with one book, up with the chain."""
+    """One shard with one book, which follows a devnet."""
 
     def __init__(self, node: Node, policy: Policy) -> None:
         self.node, self.policy = node, policy
@@ -93,7 +93,7 @@ class Followed:
         await self.read_wanted((await self.node.newest()).block)
 
     def take(self, event: AnyEvent) -> list[Output]:
-        """Apply an event as it comes over the wire."""
+        """Apply an event after encoding and decoding it."""
         event = decode_event(encode(event), where="test")
         outputs = drive(self.shard, [event])
         self.log.append(event)
@@ -108,7 +108,7 @@ class Followed:
         assert not wanted(self.shard.tables)
 
     async def catch_up(self) -> list[Output]:
-        """Take every block that has come; return what the shard says of them."""
+        """Apply every new block, and return the shard's outputs."""
         outputs: list[Output] = []
         newest = await self.node.newest()
         head = self.shard.tables.head
@@ -127,7 +127,7 @@ class Followed:
         return outputs
 
     def copy(self) -> Shard:
-        """The shard as a checkpoint gives it back: through bytes, with its frames."""
+        """Copy the shard through the bytes of a checkpoint, with its frames."""
         entries = {
             key: decode_entry(key, encode_entry(value))
             for key, value in self.shard.tables.changes().items()
@@ -136,7 +136,7 @@ class Followed:
         return Shard(ShardId(0), entries)
 
     def record_of(self, block: BlockRef) -> tuple[int, BlockSeen]:
-        """Find a block's record, with its offset."""
+        """Return a block's record and its offset."""
         for offset, event in enumerate(self.log):
             if isinstance(event, BlockSeen) and event.block == block:
                 return offset, event

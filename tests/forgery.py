@@ -29,7 +29,7 @@ Forge = Callable[[random.Random, Tables], AnyEvent]
 
 # ------------------------------------------------------------------ bytes that are not a message
 def malformed_records(dice: random.Random, real: Sequence[bytes | None]) -> list[bytes | None]:
-    """Make bytes of many kinds, some of them nearly a record."""
+    """Make bytes of many kinds, some of them nearly valid records."""
     whole = [payload for payload in real if payload and len(payload) > 2]
     tried = [
         b"",
@@ -89,7 +89,7 @@ def _term(tables: Tables) -> int:
 
 
 def _block(dice: random.Random, tables: Tables, *, number: int, parent: str, term: int) -> BlockSeen:
-    """Make a block in which everything happens that the shard listens to."""
+    """Make a block with every kind of log that the shard follows."""
     policy = next(iter(policies(tables)))
     log = RawLog(
         address=policy.reference_pool,
@@ -163,7 +163,7 @@ def out_of_order(dice: random.Random, tables: Tables) -> AnyEvent:
 
 
 def skipping(dice: random.Random, tables: Tables) -> AnyEvent:
-    """Name our head as parent, at a height that no child of it has."""
+    """Make a block whose parent is the head, at a height that does not follow it."""
     head = _head(tables)
     number = head.number + dice.choice((-3, -1, 0, 2, 3))
     return _block(dice, tables, number=number, parent=head.hash, term=_term(tables))
@@ -175,14 +175,14 @@ def foreign(dice: random.Random, tables: Tables) -> AnyEvent:
 
 
 def again(dice: random.Random, tables: Tables) -> AnyEvent:
-    """Tell of a block that is sealed, with other contents."""
+    """Repeat a sealed block with other contents."""
     sealed = dice.choice(tables.sealed_blocks())
     block = _block(dice, tables, number=sealed.number, parent=sealed.parent_hash, term=_term(tables))
     return msgspec.structs.replace(block, block=sealed)
 
 
 def revert_to_the_unknown(dice: random.Random, tables: Tables) -> AnyEvent:
-    """Go back to a block that never was. Not near the oldest: the shard moves on meanwhile, and one out of its reach halts it."""
+    """Revert to a block that never existed. It is not near the oldest one, because the shard moves on and a deeper revert halts it."""
     known = tables.sealed_blocks()
     sealed = dice.choice(known[: len(known) // 2 + 1])
     to = msgspec.structs.replace(sealed, hash=_hash(dice))
@@ -205,7 +205,7 @@ def revert_to_the_head(dice: random.Random, tables: Tables) -> AnyEvent:
 
 
 def read_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
-    """Read something at another block than the head: a balance that is wanted, where one is."""
+    """Read an item at a block other than the head: a wanted balance, where there is one."""
     policy = next(iter(policies(tables)))
     items = [want.item.split("/") for want in wanted(tables)]
     asked = [(parts[1], parts[2]) for parts in items if parts[0] == "balance"]
@@ -221,7 +221,7 @@ def read_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
 
 
 def unwanted_read(dice: random.Random, tables: Tables) -> AnyEvent:
-    """Read at the head what nobody asked for: a balance of a million."""
+    """Read an item that is not wanted at the head: a balance of a million."""
     policy = next(iter(policies(tables)))
     items = {want.item for want in wanted(tables)}
     tokens = [t.address for t in policy.tokens if f"balance/{policy.owner}/{t.address}" not in items]
@@ -269,7 +269,7 @@ KINDS: Mapping[str, Forge] = {**IGNORED, **SET_ASIDE}
 
 
 def forged_records(dice: random.Random, tables: Tables) -> list[bytes]:
-    """Make one of each kind, in any order, for a shard that stands somewhere."""
+    """Make one forged record of each kind, in any order, for a shard's present state."""
     forges = [*IGNORED.values(), *SET_ASIDE.values()]
     dice.shuffle(forges)
     return [encode(forge(dice, tables)) for forge in forges]

@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 20
 
 
 class Forked(subprocess.Popen[bytes]):
-    """Such a process, with the methods of any other: it is the forking process that waits for it, and tells us."""
+    """A forked process with the methods of any other; the forking process waits for it and reports its end."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Forked(subprocess.Popen[bytes]):
 
 
 def spawn(argv: Sequence[str], *, folder: Path, log: Path, env: Mapping[str, str]) -> Forked:
-    """Start a Python program as `streams.devnet.processes.spawn` does: with a session of its own, its output in a file."""
+    """Start a Python program as `streams.devnet.processes.spawn` does: in a session of its own, with its output in a file."""
     with log.open("ab") as output:
         return Forked(
             argv,
@@ -94,7 +94,7 @@ def spawn(argv: Sequence[str], *, folder: Path, log: Path, env: Mapping[str, str
 def run(
     argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, within_s: float = 180.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a Python program to its end, and return what it wrote.
+    """Run a Python program to its end, and return its output.
 
     Raises: subprocess.TimeoutExpired once it was killed.
     """
@@ -114,7 +114,7 @@ def run(
 
 
 def _words(argv: Sequence[str]) -> list[str]:
-    """Take what Python is to run: `-m` and a module, `-c` and a program, or a file, with arguments."""
+    """Parse a Python command line: `-m` and a module, `-c` and a program, or a file, with arguments."""
     assert argv[0] == sys.executable, argv
     words = [word for word in argv[1:] if word != "-P"]
     assert words[0] in {"-m", "-c"} or words[0].endswith(".py"), argv
@@ -130,7 +130,7 @@ def _number(stream: IO[bytes] | IO[str] | int | None, usual: int) -> int:
 
 
 class _Forking:
-    """The forking process, and the way to it."""
+    """The forking process, and the connection to it."""
 
     def __init__(self) -> None:
         assert threading.current_thread() is threading.main_thread(), (
@@ -161,6 +161,6 @@ class _Forking:
 
 @cache
 def _forking(pid: int) -> _Forking:
-    """Start the forking process of this process, once; one that was forked itself needs another."""
+    """Return this process's forking process, which is started once per process."""
     del pid
     return _Forking()

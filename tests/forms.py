@@ -25,7 +25,7 @@ RECORDS = Path(__file__).parent / "golden" / "records.jsonl"
 
 
 class GoldenRecord(NamedTuple):
-    """A record as some Evenkeel wrote it."""
+    """A record as a release wrote it."""
 
     name: str
     version: int
@@ -36,7 +36,7 @@ class GoldenRecord(NamedTuple):
 
 
 def kinds() -> dict[tuple[str, str], type[msgspec.Struct]]:
-    """List every type by its name and, where it is an entry's, its key's family."""
+    """List every type by its name and, for an entry, its key's family."""
     messages = (*EVENTS, *OUTPUTS, *get_args(AnyJournal), JournalRecord, ProcessSeen)
     return {(kind.__name__, ""): kind for kind in messages} | {
         (kind.__name__, family): kind for family, kind in ENTRIES.items()
@@ -44,7 +44,7 @@ def kinds() -> dict[tuple[str, str], type[msgspec.Struct]]:
 
 
 def golden_record(kind: type[msgspec.Struct], family: str) -> GoldenRecord:
-    """Write the record of a type as it is now."""
+    """Write an example record of a type in its present form."""
     payload = encode_entry(example(kind)) if family else _message(kind)
     return GoldenRecord(kind.__name__, version_of_type(kind), family, form_of(kind), payload.decode())
 
@@ -56,19 +56,19 @@ def _message(kind: type[msgspec.Struct]) -> bytes:
 
 
 def read_records() -> list[GoldenRecord]:
-    """Read what is committed."""
+    """Read the recorded records."""
     return [GoldenRecord(*json.loads(line)) for line in RECORDS.read_text().splitlines()]
 
 
 def write_records(records: list[GoldenRecord]) -> None:
-    """Write a line for each, by name, family and version."""
+    """Write one line per record, ordered by name, family and version."""
     ordered = sorted(records, key=lambda each: (each.name, each.family, each.version))
     RECORDS.write_text("".join(json.dumps(list(each), separators=(",", ":")) + "\n" for each in ordered))
 
 
 # ------------------------------------------------------------------ an example of a type
 def example(kind: type[msgspec.Struct]) -> Any:
-    """Fill every field of a type: each text with its name, each integer with its place."""
+    """Fill every field of a type: each text with the field's name, each integer with its position."""
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)
     made = kind(
@@ -108,14 +108,14 @@ def _value(info: inspect.Type, name: str, place: int) -> Any:
 
 
 def _members(info: inspect.Type) -> list[inspect.Type]:
-    """List what a value may be, but for nothing at all."""
+    """List the types that a value may have, without None."""
     types = info.types if isinstance(info, inspect.UnionType) else (info,)
     return [each for each in types if not isinstance(each, inspect.NoneType)]
 
 
 # ------------------------------------------------------------------ the form of a type
 def form_of(kind: type[msgspec.Struct]) -> str:
-    """Digest everything that a reader of a type's records relies on: fields, their types and defaults, all the way down."""
+    """Compute the digest of a type's form: fields, their types and defaults, at all levels."""
     return hashlib.sha256(repr(_form(inspect.type_info(kind))).encode()).hexdigest()[:16]
 
 

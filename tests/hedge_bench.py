@@ -29,7 +29,7 @@ DOLLARS_OF_WBTC = Price(numerator=60_000 * 10**6, denominator=10**8)
 
 
 class Truth(NamedTuple):
-    """What the chain says of a position; no health where nothing is owed."""
+    """The chain's values of a position; None as health where nothing is owed."""
 
     size: int
     collateral: int
@@ -37,7 +37,7 @@ class Truth(NamedTuple):
 
 
 class HedgeBench:
-    """A desk, and the chain's own word on the position: they are compared after each block."""
+    """A book with the chain's own values of its position, which are compared after each block."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class HedgeBench:
         return stock_of(self.desk.shard, self.desk.book).base_amount
 
     def equity(self) -> int:
-        """What the position is worth: its collateral less what the size is, at 3,000 dollars."""
+        """Return the position's equity: its collateral less its size, at 3,000 dollars."""
         held = self.position()
         return self.collateral_price.value(held.collateral) - held.size * 3_000 // 10**12
 
@@ -84,7 +84,7 @@ class HedgeBench:
         self.compared += bool(truth.size)
 
     def rest(self, most: int = 40) -> None:
-        """Let blocks pass until nothing is done any more, and three more."""
+        """Mine blocks until nothing is done any more, and three more."""
         for _ in range(most):
             self.block()
             if not self.is_acting():

@@ -42,7 +42,7 @@ DOLLARS = 300_000 * DOLLAR
 
 
 class Given(NamedTuple):
-    """What a book begins with, how it hedges, and what its signer's file says of the market."""
+    """A test's set-up: the book's tokens, its hedge, and the market's entry in the signer's file."""
 
     hedge: Hedge = HEDGE
     usdc: int = DOLLARS
@@ -95,14 +95,14 @@ class HedgedDesk(ChainDesk):
         raise AssertionError((self.refusals, self.said(StepRefused)[-3:], [i.step for i in self.done]))
 
     def tell_the_oracle(self, percent: int = 100) -> None:
-        """Set the market's price of WETH to so much of the pool's."""
+        """Set the market's price of WETH to a share of the pool's."""
         price = stock_of(self.shard, self.book).prices[Address(self.market.weth.asset)]
         told = price.value(ETHER) * aave.BASE_UNIT // DOLLAR * percent // 100
         teller = self.world.accounts.traders[1]
         self.block(aave.set_price(self.market, teller, self.market.weth.asset, told))
 
     def jump(self, dollars: float, *others: Tx) -> None:
-        """Let pool and oracle go to another price of WETH in one block, behind what others do."""
+        """Move pool and oracle to another price of WETH in one block, after others' transactions."""
         world, pool, trader = self.world, self.world.pool(POOL), self.world.accounts.traders[0]
         before_x96 = slot0(self.chain, pool).sqrt_price_x96
         # WETH is token1 of the pool: dearer is a lower price of token0
@@ -120,7 +120,7 @@ class HedgedDesk(ChainDesk):
         return len(self.said(PlanOpened)) > len(self.said(PlanClosed))
 
     def allowed(self) -> list[int]:
-        """What router and market may take of both tokens."""
+        """Return the allowances of router and market for both tokens."""
         return [
             read_token(self.chain, token, "tokens/ERC20", "allowance", self.owner, spender)
             for token in (self.market.weth.asset, self.market.usdc.asset)

@@ -36,7 +36,7 @@ FAR = TargetBand(
 
 
 def keeping(usdc: int = KEPT["usdc"], *, stall_after_s: int = 120) -> Rerange:
-    """Leave the wallet's first tokens alone."""
+    """Make settings that leave the wallet's initial tokens alone."""
     return Rerange(
         half_width_log_bps=LogBps(600),
         stall_after_s=Seconds(stall_after_s),
@@ -48,7 +48,7 @@ def keeping(usdc: int = KEPT["usdc"], *, stall_after_s: int = 120) -> Rerange:
 def hedged_on(
     world: World, owner: str, venue: VenueSpec, hedge: Hedge, *, stall_after_s: int, usdc: int = KEPT["usdc"]
 ) -> Policy:
-    """A live book with a hedge at a venue, whose range stays and whose wallet is left alone."""
+    """Make a policy of a live book with a hedge at a venue, whose range and wallet are left alone."""
     action = keeping(usdc, stall_after_s=stall_after_s)
     usual = book_on(world, world.pool(POOL), owner, strategy=FAR, action=action)
     made = replace(usual, chain=replace(usual.chain, venues=(venue,)), hedge=hedge)
@@ -64,7 +64,7 @@ def endow(
     half_width: int,
     usdc: int = KEPT["usdc"],
 ) -> None:
-    """Give the owner one NFT about the price, some tokens of both kinds, and no allowance for router, manager and further ones."""
+    """Give the owner one NFT around the price and tokens of both kinds, without allowances for router, manager and others."""
     pool = world.pool(POOL)
     ticks = range_around(chain, pool, -half_width, half_width)
     chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
@@ -75,7 +75,7 @@ def endow(
 
 
 def take_approvals_back(chain: Chain, world: World, owner: str, *others: str) -> None:
-    """The world approved everything for its own convenience; a book begins without allowances."""
+    """Revoke the approvals that the devnet's set-up gave, because a book begins without allowances."""
     approve = function("tokens/ERC20", "approve")
     chain.execute(
         *(

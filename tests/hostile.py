@@ -46,13 +46,13 @@ def event_kinds() -> list[type]:
 
 
 def any_events() -> st.SearchStrategy:
-    """Any value of any event."""
+    """A strategy for any value of any event."""
     return st.one_of([structs(kind) for kind in event_kinds()])
 
 
 @st.composite
 def logs(draw: st.DrawFn, place: int) -> RawLog:
-    """A log of a followed contract, with a topic that means something there, and any words."""
+    """A strategy for a log of a followed contract, with a known topic and any data."""
     words = draw(st.lists(numbers, max_size=8))
     first = draw(st.one_of(st.sampled_from(TOPICS), st.just("0x"), st.text(max_size=4)))
     indexed = [
@@ -72,7 +72,7 @@ def logs(draw: st.DrawFn, place: int) -> RawLog:
 
 
 class Hostile:
-    """One draw at a time, each for the shard as it stands then."""
+    """Draws one event at a time, for the shard's present state."""
 
     def __init__(self, draw: st.DrawFn | Callable[..., Any], tables: Tables) -> None:
         self.draw = draw
@@ -116,7 +116,7 @@ class Hostile:
 
     # -------------------------------------------------------------- kinds
     def block(self) -> AnyEvent:
-        """Attach to the head, at any time, with any logs, reads and receipts."""
+        """Draw a block that attaches to the head, at any time, with any logs, reads and receipts."""
         head, draw = self.head(), self.draw
         number = head.number + 1
         at_s = draw(st.one_of(st.just(head.timestamp_s + 12), numbers))
@@ -133,7 +133,7 @@ class Hostile:
         return msgspec.structs.replace(plain, term=self.term, block=block, logs=found, receipts=receipts)
 
     def read(self) -> AnyEvent:
-        """Read an item that the books name, with any value, or in any state that a contract may be in."""
+        """Draw a read of an item that the books name, with any value or in any possible state of a contract."""
         kinds: list[type[msgspec.Struct]] = [
             PoolObserved,
             OwnerObserved,
@@ -166,13 +166,13 @@ class Hostile:
         return msgspec.structs.replace(draw(structs(kind)), **fields)
 
     def wanted_read(self) -> AnyEvent:
-        """Have an operator want an item read again: the next read of it is written."""
+        """Make an item wanted by an operator's command, so that its next read is written."""
         known = [k for k in self.tables.entries() if k.startswith(f"position/{MANAGER}/")]
         items = [f"pool/{POOL}", f"balance/{OWNER}/{BASE}", *known]
         return Resumed(scope=self.draw(st.sampled_from(items)), reason="look again", by="eve")
 
     def pool_state(self) -> Pool:
-        """Any state, or the true one with some fields of any value: a price of 0 among them."""
+        """Draw any state of a pool, or the true one with some fields changed, a price of 0 included."""
         known = self.tables.find(f"pool/{POOL}", Pool)
         if known is None or self.draw(st.booleans()):
             return msgspec.structs.replace(self.draw(structs(Pool)), token0=BASE, token1=QUOTE)
@@ -187,7 +187,7 @@ class Hostile:
         return msgspec.structs.replace(known, **{**spoilt, **zero})
 
     def policy(self) -> AnyEvent:
-        """Set the book anew, with limits, band and addresses of any value; or take it away."""
+        """Set the book's policy with any limits, band and addresses, or remove it."""
         draw = self.draw
         if draw(st.integers(0, 5)) == 0:
             return PolicyRemoved(book=BookId(draw(st.sampled_from(["alpha", "beta", ""]))))

@@ -21,7 +21,7 @@ from streams.submit.verdict import Refusal
 
 
 class Bench(SenderHouse):
-    """Judges intents as a signer does, behind others that it has signed and that wait."""
+    """Checks intents as a signer does, with its earlier signed transactions waiting."""
 
     def __init__(self, chain: Chain, world: World, folder: Path) -> None:
         super().__init__("", chain, world, folder)

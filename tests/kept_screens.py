@@ -35,7 +35,7 @@ _GUTTER = "  "
 
 
 def masked(screen: str, folder: str) -> str:
-    """Replace what varies from run to run."""
+    """Replace the parts that vary from run to run."""
     text = screen.replace(folder, "FOLDER")
     for pattern, word in _LEFT_OUT:
         text = pattern.sub(word, text)
@@ -54,7 +54,7 @@ def in_words(text: str) -> str:
 
 
 def laid_out(lines: list[str]) -> list[str]:
-    """Mask the cells of a table, and lay it out as it was: a column ends where two places are free in every line."""
+    """Mask the cells of a table and keep its layout: a column ends where all lines have two blanks."""
     width = max(map(len, lines))
     lines = [line.ljust(width) for line in lines]
     free = "".join(" " if all(line[i] == " " for line in lines) else "x" for i in range(width))
@@ -65,7 +65,7 @@ def laid_out(lines: list[str]) -> list[str]:
 
 
 def _column(cells: list[str]) -> list[str]:
-    """Mask one column's cells. Where all end at its right side they go on to; else each keeps what it is indented by.
+    """Mask one column's cells. A column whose cells all end at its right side stays aligned there; other cells keep their indentation.
 
     Of cells that are all as wide as their column, such as process ids of three digits under `pid`, whole numbers stand to the right.
     """
@@ -78,7 +78,7 @@ def _column(cells: list[str]) -> list[str]:
 
 
 def differs(folder: Path, name: str, told: str) -> Iterator[str]:
-    """Compare a screen with its kept text. A file that is missing is written."""
+    """Compare a screen with its kept text. A missing file is written."""
     file = folder / f"{name}.txt"
     if not file.exists():
         file.parent.mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ TIMED_MULTICALL = function(ROUTER, "multicall", arguments="uint256,bytes[]")
 
 
 def fields_of(market: AaveContracts, **changes: Any) -> AaveFields:
-    """What the tests' file says: up to 25 ETH may be owed, and no dollar."""
+    """Return the test file's fields: a debt of up to 25 ETH, and of no dollars."""
     usual: dict[str, Any] = {
         "name": NAME,
         "kind": "aave_v3",
@@ -45,7 +45,7 @@ def fields_of(market: AaveContracts, **changes: Any) -> AaveFields:
 
 
 def read(chain: Chain, *fields: AaveFields) -> AaveV3Terms:
-    """Read the terms that a signer begins with. Raises: SettingsError."""
+    """Read the terms with which a signer starts. Raises: SettingsError."""
 
     async def reading() -> AaveV3Terms | None:
         node = HttpSenderNode(chain.url, timeout_s=10)
@@ -60,7 +60,7 @@ def read(chain: Chain, *fields: AaveFields) -> AaveV3Terms:
 
 
 class LendingBench(Bench):
-    """The owner has 100,000 dollars at the market and owes 10 ETH: a health factor of 2.67."""
+    """A market and an owner with 100,000 dollars supplied and 10 ETH borrowed: a health factor of 2.67."""
 
     def __init__(self, chain: Chain, world: World, folder: Path, market: AaveContracts) -> None:
         super().__init__(chain, world, folder)
@@ -73,7 +73,7 @@ class LendingBench(Bench):
         self.name_market()
 
     def name_market(self, **changes: Any) -> None:
-        """Let the signer's file say something else of the market."""
+        """Change the market's entry in the signer's file."""
         usual = limits_of(self.world, budget=wide_budget(self.usdc))
         terms = read(self.chain, fields_of(self.market, **changes))
         self.limits = replace(usual, venues=(*usual.venues, terms))
@@ -117,18 +117,18 @@ class LendingBench(Bench):
         return self.routed([inner])
 
     def routed(self, calls: list[bytes]) -> SubmitTransaction:
-        """Put calls into one of the router."""
+        """Combine calls into one call of the router."""
         data = TIMED_MULTICALL.calldata(self.head().timestamp_s + 600, calls)
         return self.intent(self.world.router, data, gas_limit=600_000)
 
     # -------------------------------------------------------------- the chain
     def mined(self, intent: SubmitTransaction) -> None:
-        """Judge an intent, and mine it as the owner's transaction."""
+        """Check an intent, and mine it as the owner's transaction."""
         self.judge(intent)
         call = intent.call
         self.chain.execute(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
 
     def tell_price(self, dollars: float) -> None:
-        """Let the market's oracle say that of WETH."""
+        """Set the price of WETH at the market's oracle."""
         price = int(dollars * aave.BASE_UNIT)
         self.chain.execute(aave.set_price(self.market, self.world.accounts.traders[0], self.weth, price))

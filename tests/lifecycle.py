@@ -30,7 +30,7 @@ def small_swap(chain: ToyChain) -> None:
 
 
 def deviation(chain: ToyChain, book: Policy) -> int:
-    """How far the owner's base share is from its target by the chain itself, fees apart, in bps."""
+    """Return how far the owner's base share is from its target on the chain, without fees, in bps."""
     held = {token: chain.balances[OWNER, token] for token in (BASE, QUOTE)}
     price = chain.pool.sqrt_price_x96
     for nft in chain.nfts.values():
@@ -45,7 +45,7 @@ def deviation(chain: ToyChain, book: Policy) -> int:
 
 
 class Lifecycle:
-    """Watcher, shard, sender and miner in one hand; every block can be gone back to."""
+    """Watcher, shard, sender and miner, stepped by the test; every block can be reverted."""
 
     def __init__(self, book: Policy, *, seed: int = 5, depth: int = 10**23) -> None:
         self.watcher = started(seed, book, depth=depth)
@@ -77,13 +77,13 @@ class Lifecycle:
         return self.took(list(drive(self.shard, self.watcher.log[self.offset :])))
 
     def took(self, new: list[object]) -> list[object]:
-        """Keep what was said, and queue what was commanded."""
+        """Store the outputs, and queue the intents among them."""
         self.outputs += new
         self.queue += [each for each in new if isinstance(each, SubmitTransaction)]
         return new
 
     def block(self, market: Market = small_swap, *, wants: Wants = everything) -> list[object]:
-        """Let the sender look at the head, mine a block in which the market trades first, and take it in.
+        """Let the sender read the head, mine a block in which the market trades first, and apply it.
 
         Behind a reorg that plays the same trades again, these come before any other.
         """
@@ -109,7 +109,7 @@ class Lifecycle:
         return [steps.get(each.transaction_hash[-16:], "?") for each in receipts if each.succeeded]
 
     def reorg(self, depth: int, *, again: bool = False) -> None:
-        """Take the newest blocks away; those that come in their place are others, though others may trade the same."""
+        """Replace the newest blocks by others, in which others may trade the same."""
         head = self.chain.head.number
         if again:
             self.replayed = [self.markets[number] for number in range(head - depth + 1, head + 1)]
@@ -120,7 +120,7 @@ class Lifecycle:
         self.take()
 
     def let_stand(self, amount: int) -> None:
-        """Let the spenders be allowed so much already, as a plan before has left it."""
+        """Give the spenders an allowance, as a former plan has left it."""
         for token in (BASE, QUOTE):
             for spender in (ROUTER, MANAGER):
                 self.chain.allowances[OWNER, token, spender] = amount
@@ -139,7 +139,7 @@ class Lifecycle:
 
     @property
     def state(self) -> str:
-        """In which state of its life the plan is."""
+        """Return the plan's state in the table of its states."""
         return state_of(self.shard.tables.find("plan/alpha", Plan), self.shard.tables)
 
     @property
@@ -147,13 +147,13 @@ class Lifecycle:
         return is_open(self.shard.tables.find("plan/alpha", Plan), self.shard.tables)
 
     def mined(self, step: str) -> list[Inclusion]:
-        """Transactions of a kind that succeeded on this branch, cancellations apart."""
+        """List the transactions of a kind that succeeded on this branch, without cancellations."""
         names = {each.digest.rjust(16, "0") for each in self.commanded(step)}
         own = mined_in(self.chain).items()
         return [i for h, i in own if i.succeeded and h.startswith("0xa") and h[-16:] in names]
 
     def most_of_a_plan(self, step: str) -> int:
-        """How often at most a step of one and the same plan has succeeded on this branch."""
+        """Return the largest number of times that a step of one plan has succeeded on this branch."""
         own = mined_in(self.chain)
         plan_of = {each.digest.rjust(16, "0"): each.plan for each in self.commanded(step)}
         plans = [
@@ -162,7 +162,7 @@ class Lifecycle:
         return max(Counter(plans).values(), default=0)
 
     def transactions_of(self, closed: PlanClosed) -> int:
-        """Count what was mined of a plan on this branch until its end was told, cancellations too."""
+        """Count a plan's mined transactions on this branch until its end was published, cancellations included."""
         names = {
             each.digest.rjust(16, "0") for each in self.said(SubmitTransaction) if each.plan == closed.plan
         }
@@ -177,7 +177,7 @@ class Lifecycle:
         return [each.outcome for each in self.said(PlanClosed)]
 
     def until_over(self, market: Market = small_swap, *, wants: Wants = everything, most: int = 60) -> int:
-        """Go on until no plan is open and none opens; tell how many blocks that took."""
+        """Mine blocks until no plan is open and none opens, and return how many."""
         for taken in range(most):
             if not self.is_open and self.said(PlanOpened) and not self.queue:
                 return taken
@@ -185,7 +185,7 @@ class Lifecycle:
         raise AssertionError(f"{most} blocks, and open still: {self.plan}\n{self.sender.refusals[-3:]}")
 
     def assert_whole(self) -> None:
-        """All liquidity is in one range, nobody may take anything, and the shard knows what the chain knows."""
+        """Assert that all liquidity is in one range, that there are no allowances, and that the shard's state equals the chain's."""
         assert not self.said(Quarantined)
         assert len(self.liquid()) == 1, self.outcomes()
         for (_, token, _), amount in self.chain.allowances.items():

@@ -16,7 +16,7 @@ Noise = tuple[int, str, int]
 
 
 def story(seed: int) -> ToyWatcher:
-    """A book is read, blocks come, another watcher takes over, a branch goes away."""
+    """Make a log in which a book is read, blocks come, another watcher takes over, and a reorg happens."""
     watcher = started(seed)
     watcher.term = 5
     watcher.append(WriterStarted(term=Term(5), instance="w1"))
@@ -34,7 +34,7 @@ def story(seed: int) -> ToyWatcher:
 
 
 def first_block(log: Sequence[AnyEvent]) -> int:
-    """Find the first place at which the shard stands somewhere."""
+    """Return the first offset at which the shard has a head."""
     tables = Tables()
     for place, event in enumerate(log):
         follow(tables, event)
@@ -44,7 +44,7 @@ def first_block(log: Sequence[AnyEvent]) -> int:
 
 
 def noisy(log: Sequence[AnyEvent], strange: Sequence[Noise]) -> list[AnyEvent]:
-    """Put forged records between those of a log, each for where the shard stands there."""
+    """Insert forged records between those of a log, each made for the shard's state there."""
     first = first_block(log)
     wanted: dict[int, list[tuple[str, int]]] = {}
     for place, kind, dice in strange:

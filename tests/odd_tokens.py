@@ -32,7 +32,7 @@ def token_code(
     rebases: bool = False,
     answers: str = "balanceOf(address)",
 ) -> str:
-    """Write a token's runtime, with 6 decimals: as 0x-hex.
+    """Assemble a token's runtime code with 6 decimals, as 0x-hex.
 
     `silent`: transfers and approvals return nothing, as USDT's. Without `races` an allowance goes from one amount to
     another only by way of 0, as USDT's. `fee_bps` of each transfer is kept, or
@@ -74,12 +74,12 @@ def token_code(
 
 
 def place_token(chain: Chain, where: str, code: str) -> str:
-    """Put a token onto a chain at an address."""
+    """Put a token's code at an address."""
     chain.rpc("anvil_setCode", where, code)
     set_index(chain, where, ONE)
     return where
 
 
 def set_index(chain: Chain, token: str, index: int) -> None:
-    """Rebase: from the next block on every balance is another, and nothing says so."""
+    """Rebase: change every balance from the next block on without a log."""
     chain.rpc("anvil_setStorageAt", token, f"0x{INDEX_SLOT:064x}", f"0x{index:064x}")

@@ -22,7 +22,7 @@ from streams.devnet.world import World
 
 
 def know_perps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the kind into the three registries: all that a venue needs."""
+    """Register the kind in the three registries."""
     for registry, name, entry in lines():
         monkeypatch.setitem(registry, name, entry)
 
@@ -33,13 +33,13 @@ def hedged_at(world: World, perp: PerpContract, owner: str, **hedge: Any) -> Pol
 
 
 def endow_at(chain: Chain, world: World, owner: str) -> None:
-    """Give the owner what a hedged book of the tests has, and the pool's price a past."""
+    """Give the owner the tokens of a hedged book, and the pool a price history."""
     endow(chain, world, owner, spenders=(), half_width=1_000)
     chain.rpc("anvil_mine", hex(10), hex(12))
 
 
 class PerpDesk(ChainDesk):
-    """A keeper carries each order out one block after it was requested, while it works."""
+    """A hedged book and a keeper who, while active, executes each order one block after its request."""
 
     def __init__(
         self, chain: Chain, world: World, cache: Path, *, within_bps: int = 500, **hedge: Any
@@ -72,7 +72,7 @@ class PerpDesk(ChainDesk):
             self.block()
 
     def let_pass(self, seconds: int) -> None:
-        """Mine a block so much later."""
+        """Mine a block after a number of seconds."""
         self.chain.rpc("evm_setNextBlockTimestamp", self.chain.header().timestamp_s + seconds)
         self.block()
 

@@ -34,7 +34,7 @@ _PRICE_SLACK = 0.03
 
 
 def forged_call(chain: Chain, perp: PerpContract, dice: random.Random, owner: str) -> Call:
-    """Draw a call: mostly one that may be signed, of an amount that may be far too large, at a price that may be far off."""
+    """Draw a call: mostly of an allowed function, with an amount that may be far too large and a price that may be far off."""
     price = ask(chain, perp.at, MARKET)[0]
     *_, equity = perp.truth(chain, owner)
     if dice.random() < 0.15:
@@ -57,7 +57,7 @@ def _call(perp: PerpContract, data: str) -> Call:
 
 
 def faults_of_call(data: bytes, price: int) -> Iterator[str]:
-    """Name what a call of the future has that no file allows: another function, other bytes, or an order at a bad price."""
+    """List the faults of a call that no file allows: an unknown function, other bytes, or an order at a bad price."""
     found = next((each for each in _LISTED.values() if each.selector == data[:4]), None)
     if found is None:
         yield f"calls 0x{data[:4].hex()} of the future"
@@ -77,7 +77,7 @@ def faults_of_call(data: bytes, price: int) -> Iterator[str]:
 
 
 def faults_of_short(was: tuple[int, int, int], now: tuple[int, int, int]) -> Iterator[str]:
-    """Name what a short has become at a block's end that no file allows, unless the price alone did it. Each is size, collateral and equity."""
+    """List the faults of a short at a block's end that no file allows, unless the price alone caused them. Each short is size, collateral and equity."""
     size, collateral, equity = now
     if size > max(LARGEST_SIZE, was[0]):
         yield f"a short of {size}, beyond the signer's file"

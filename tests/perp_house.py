@@ -121,7 +121,7 @@ class PerpBook(RerangedBook):
         return super().signer_file() + terms
 
     def each_block(self, price_usdc: float) -> tuple[Tx, ...]:
-        """Let the future's price follow the fair one, and its keeper carry out what was requested."""
+        """Let the future's price follow the fair one, and its keeper execute the requested orders."""
         return (self.perp.set_price(price_usdc), *self.keeper.block(self.chain))
 
     # -------------------------------------------------------------- what may be done at the future
@@ -134,13 +134,13 @@ class PerpBook(RerangedBook):
         return [*faults_of_call(data, ask(self.chain, to, MARKET)[0])]
 
     def faults_of_block(self, chain: Chain, block: int) -> list[str]:
-        """Name what a block with the owner's orders or margin in it has made of the short that the signer's file does not allow."""
+        """List the faults of the short after a block with the owner's orders or margin, by the signer's file."""
         was, now = (self.perp.truth(chain, self.owner, block=each) for each in (block - 1, block))
         return [*faults_of_short(was, now)]
 
 
 class PerpHouse(House):
-    """Everything that runs, each process with the future in its registries."""
+    """A deployment with all its processes, each with the future in its registries."""
 
     book: PerpBook
 
@@ -152,20 +152,20 @@ class PerpHouse(House):
     async def apply(
         self, policy: Policy | None = None, *, ratio: str = "0%", mode: Literal["live", "dry-run"] = "live"
     ) -> None:
-        """Let the portfolio file say another ratio, and make it hold as its owner does."""
+        """Set another ratio in the portfolio file, and apply it as its owner does."""
         del policy
         (self.folder / "portfolio.yaml").write_text(self.book.portfolio(ratio, mode))
         await self.cli("apply", "portfolio.yaml", *(["--live"] if mode == "live" else []))
 
     def rehearses(self) -> Staff:
-        """Start a process that tries proposals, which is started again whenever it ends."""
+        """Start a process that tries proposals, and restart it whenever it ends."""
         staff = self._hire("rehearse")
         self.staff["rehearse"] = staff
         staff.start()
         return staff
 
     async def cli(self, *words: str, code: int = 0) -> str:
-        """Run a command that nobody sits at, to an exit code, and return its answer, and what it said beside."""
+        """Run a command without a terminal, and return its exit code, its output and its messages."""
         staff = self.staff["work"]
         argv = [sys.executable, str(_ENTRY), *words]
         env = {**os.environ, **staff._env, "COLUMNS": "250"}
@@ -183,22 +183,22 @@ class PerpHouse(House):
 
     # -------------------------------------------------------------- the hedge
     def held(self) -> HedgePosition:
-        """Tell what the shard knows of the position."""
+        """Return the shard's values of the position."""
         return position_of(self.twin, self.twin.tables.need(keys.policy(BOOK), Policy))
 
     def order(self) -> Order | None:
         return self.held().order
 
     def mined_steps(self, step: str) -> list[SubmitTransaction]:
-        """List the transactions of a step that are mined."""
+        """List the mined transactions of a step."""
         return [i for i in self.story.intents.values() if i.step == step and self.is_mined(i.digest)]
 
     async def sends(self, *transactions: Tx) -> None:
-        """Mine a block of what others send."""
+        """Mine a block of others' transactions."""
         await self.on_chain(lambda: self.chain.execute(*transactions))
 
     async def is_true(self) -> None:
-        """Hold what the shard knows against the contract."""
+        """Assert that the shard's values equal the contract's."""
         await self.settle()
         size, collateral, _ = await self.on_chain(self.book.perp.truth, self.chain, self.owner)
         held = self.held()
@@ -207,7 +207,7 @@ class PerpHouse(House):
 
 @asynccontextmanager
 async def opened(folder: Path, seed: int) -> AsyncIterator[PerpHouse]:
-    """Open a house on a devnet of its own, and close it."""
+    """Start a deployment on a devnet of its own, and stop it at the end."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
     with net.up(folder / "devnet", seed=seed, settings=CALM, cache=cache, usual_ports=False) as devnet:

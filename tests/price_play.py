@@ -38,7 +38,7 @@ FEED_CODE = (
 
 @contextmanager
 def undone(chain: Chain) -> Any:
-    """Take back whatever happens inside."""
+    """Undo every change of the chain inside the block."""
     snapshot = chain.rpc("evm_snapshot")
     try:
         yield
@@ -48,14 +48,14 @@ def undone(chain: Chain) -> Any:
 
 # ------------------------------------------------------------------ prices
 def swap_to(world: World, pool: DevnetPool, trader: str, from_x96: int, to_x96: int) -> Tx:
-    """Trade as much as takes the price there."""
+    """Trade as much as moves the price to a value."""
     sold = pool.token0 if to_x96 < from_x96 else pool.token1
     amount = 150_000 * ETHER if sold == world.weth else 1_500_000_000 * DOLLAR
     return actions.swap_exact_in(world, trader, pool, sold, amount, limit_x96=to_x96)
 
 
 def push(bench: Bench, pool: DevnetPool, ticks: int) -> None:
-    """Move the price by so many ticks, in the head's block."""
+    """Move the price by a number of ticks, in the head's block."""
     was = slot0(bench.chain, pool)
     target_x96 = sqrt_price_at_tick(was.tick + ticks)
     if target_x96 == was.sqrt_price_x96:
@@ -65,12 +65,12 @@ def push(bench: Bench, pool: DevnetPool, ticks: int) -> None:
 
 
 def hold(bench: Bench, seconds: int) -> None:
-    """Let so much time go by, every 12 s a block."""
+    """Let a time pass, with a block every 12 s."""
     bench.chain.rpc("anvil_mine", hex(seconds // 12 + 1), hex(12))
 
 
 def rising(pool: DevnetPool, token: str) -> int:
-    """Tell in which direction of ticks a token of the pool becomes dearer."""
+    """Return the direction of ticks in which a token of the pool becomes more expensive."""
     return 1 if token == pool.token0 else -1
 
 
@@ -81,7 +81,7 @@ def send(bench: Bench, intent: SubmitTransaction) -> str:
 
 
 def brings(bench: Bench, token: str, intent: SubmitTransaction) -> int:
-    """Tell what an intent brings of a token on the head, nobody else trading."""
+    """Return how much of a token an intent brings on the head, without other traders."""
     with undone(bench.chain):
         had = balance(bench.chain, token, bench.owner)
         tx_hash = send(bench, intent)
@@ -91,7 +91,7 @@ def brings(bench: Bench, token: str, intent: SubmitTransaction) -> int:
 
 
 def sandwiched(bench: Bench, pool: DevnetPool, bought: str, intent: SubmitTransaction) -> int:
-    """Push the price as far as the intent's minimum lets, before it, and tell the least that it then brings."""
+    """Push the price before an intent as far as its minimum allows, and return what it then brings."""
     chain, world, trader = bench.chain, bench.world, bench.world.accounts.traders[1]
     spot_x96, had = slot0(chain, pool).sqrt_price_x96, balance(chain, bought, bench.owner)
     far_x96 = spot_x96 * 12 // 10 if bought == pool.token0 else spot_x96 * 8 // 10
@@ -108,7 +108,7 @@ def sandwiched(bench: Bench, pool: DevnetPool, bought: str, intent: SubmitTransa
 
 
 def best_sandwich(bench: Bench, pool: DevnetPool, sold: str, amount: int) -> int:
-    """Tell what somebody gains at most, in the token sold, who trades before and behind a swap of so much in its block."""
+    """Return the largest gain, in the sold token, of somebody who trades before and after a swap in its block."""
     chain, world, (victim, robber) = bench.chain, bench.world, bench.world.accounts.traders[:2]
     bought = pool.token1 if sold == pool.token0 else pool.token0
 
@@ -127,7 +127,7 @@ def best_sandwich(bench: Bench, pool: DevnetPool, sold: str, amount: int) -> int
 
 
 def amount_to(bench: Bench, pool: DevnetPool, sold: str, to_x96: int) -> int:
-    """Tell how much must be sold to take the price there."""
+    """Return how much must be sold to move the price to a value."""
     chain, trader = bench.chain, bench.world.accounts.traders[0]
     with undone(chain):
         had = balance(chain, sold, trader)
@@ -138,7 +138,7 @@ def amount_to(bench: Bench, pool: DevnetPool, sold: str, to_x96: int) -> int:
 def sandwiched_mint(
     bench: Bench, pool: DevnetPool, intent: SubmitTransaction, *, up: bool
 ) -> tuple[int, int]:
-    """Push the price as far as a mint's minimums let, before it, and tell (what went in, the most that is lost).
+    """Push the price before a mint as far as its minimums allow, and return what it takes and the largest loss.
 
     Counted in token1 at the price before the push, at which the pool ends again.
     """
@@ -173,7 +173,7 @@ def sandwiched_mint(
 
 
 def _farthest(brought_at: Callable[[int], T | None], near_x96: int, far_x96: int) -> T:
-    """Find what the farthest push comes to that does not make the transaction fail."""
+    """Find the result of the farthest push that does not make the transaction fail."""
     least: T | None = None
     for _ in range(24):
         middle_x96 = (near_x96 + far_x96) // 2
@@ -196,7 +196,7 @@ def mint(
     slack_bps: int = 100,
     least: Any = None,
 ) -> SubmitTransaction:
-    """Open a position about the price as it is, its minimums so far below what it takes now."""
+    """Open a position around the present price, with minimums below what it takes now."""
     if wanted is None:
         usdc = weth * 3_000 // 10**12
         wanted = (weth, usdc) if pool.token0 == bench.world.weth else (usdc, weth)
@@ -225,7 +225,7 @@ def give_past(bench: Bench, pool: DevnetPool) -> None:
 
 
 def place_feed(bench: Bench, *, usd: int = 3_000, decimals: int = 8, age_s: int = 0, **fields: int) -> Feed:
-    """Put a feed of WETH in dollars onto the chain, whose last round is what the test says."""
+    """Put a feed of WETH in dollars on the chain, whose last round the test sets."""
     chain, now_s = bench.chain, bench.head().timestamp_s
     round_ = {
         "round_id": 7,

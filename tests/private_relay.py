@@ -15,7 +15,7 @@ KEY = "r3layKey0123456789abcdef"
 
 
 class PrivateRelay:
-    """Holds bytes by hash; nobody else sees them before they are in a block."""
+    """A relay that stores transactions by hash and shows them to nobody before they are mined."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
@@ -28,7 +28,7 @@ class PrivateRelay:
         self.url = ""
 
     def sent(self) -> list[str]:
-        """List the bytes of each time it was asked to take some, in order."""
+        """List the transactions that were sent to it, in order, repetitions included."""
         return [_raw(params) for method, params in self.asked if method.startswith("eth_send")]
 
     def forgotten(self) -> list[str]:
@@ -37,7 +37,7 @@ class PrivateRelay:
         ]
 
     def include(self) -> None:
-        """Put what it holds into the next block, as a builder would."""
+        """Put its transactions into the next block, as a builder would."""
         for raw in self.held.values():
             self.chain.rpc("eth_sendRawTransaction", raw)
         self.held.clear()
@@ -71,7 +71,7 @@ def _raw(params: list[Any]) -> str:
 
 @asynccontextmanager
 async def private_relay(chain: Chain) -> AsyncIterator[PrivateRelay]:
-    """Serve a relay on this machine, under a URL that holds a key."""
+    """Serve a relay on this machine, under a URL with a key."""
     relay = PrivateRelay(chain)
     app = web.Application()
     app.router.add_post("/{key}", relay.serve)

@@ -14,7 +14,7 @@ Amounts = tuple[RawAmount, RawAmount]
 
 
 def window_of(price_x96: int, max_loss_bps: int) -> Window:
-    """Plan as a book does whose own slippage leaves more room than its signer."""
+    """Plan as a book whose own slippage is wider than its signer's."""
     book = live()
     limits = replace(book.limits, signer=replace(ROOMY_SIGNER, max_loss_bps=Bps(max_loss_bps)))
     mean_x96 = sqrt_price_at_tick(tick_at_sqrt_price(SqrtPriceX96(price_x96)))
@@ -34,7 +34,7 @@ def window_of(price_x96: int, max_loss_bps: int) -> Window:
 def asked_for(
     price_x96: int, ticks: tuple[int, int], held: tuple[int, int], max_loss_bps: int
 ) -> tuple[Amounts, Amounts]:
-    """Tell what a mint offers of what is held, and the least of it, as a plan does."""
+    """Return what a mint offers of the holdings, and its minimums, as a plan computes them."""
     lower, upper = Tick(ticks[0]), Tick(ticks[1])
     amounts = taken_by_mint(RawAmount(held[0]), RawAmount(held[1]), lower, upper, SqrtPriceX96(price_x96))
     return amounts, least_minted(*amounts, lower, upper, window_of(price_x96, max_loss_bps))

@@ -19,7 +19,7 @@ from streams.node.http_node import HttpNode
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
-    """Where downloads are kept between runs, with all of them in it."""
+    """The folder with all downloads, kept between runs."""
     folder = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
     prepare(cache=folder)
     return folder
@@ -27,21 +27,21 @@ def cache() -> Path:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Broker]:
-    """A broker shared by the whole run: name your topics so that no other test uses them."""
+    """A broker shared by the whole run; a test uses topic names of its own."""
     with start_broker(tmp_path_factory.mktemp("broker"), cache=cache) as running:
         yield running
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path, cache: Path) -> Iterator[Broker]:
-    """A broker of this test alone, to be stopped, killed and started again."""
+    """A broker of this test alone, which it may stop, kill and restart."""
     with start_broker(tmp_path / "broker", cache=cache) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[World, Path, str]:
-    """The world built once a run: where everything stands, the chain's state on file, its head's hash."""
+    """The contracts deployed once per run: their addresses, the chain's state in a file, its head's hash."""
     folder = tmp_path_factory.mktemp("built")
     with start_chain(folder, cache=cache) as chain:
         world = build_world(chain, cache=cache)
@@ -51,20 +51,20 @@ def built(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[World,
 
 @pytest.fixture
 def world(built: tuple[World, Path, str]) -> World:
-    """Where everything stands on `chain`."""
+    """The addresses of the contracts on `chain`."""
     return built[0]
 
 
 @pytest.fixture
 def chain(built: tuple[World, Path, str], tmp_path: Path, cache: Path) -> Iterator[Chain]:
-    """A chain of this test alone, with the world on it. States older than the world cannot be rolled back to."""
+    """A chain of this test alone, with the contracts on it. It cannot be rolled back to before their deployment."""
     with start_chain(tmp_path / "chain", cache=cache, state=built[1]) as running:
         yield running
 
 
 @pytest.fixture
 async def proxy(chain: Chain) -> AsyncIterator[NodeProxy]:
-    """Stand between a test and its chain, to have some trouble."""
+    """A proxy between a test and its chain, which can cause faults."""
     between = NodeProxy(chain.url, free_port())
     await between.start()
     yield between
@@ -73,7 +73,7 @@ async def proxy(chain: Chain) -> AsyncIterator[NodeProxy]:
 
 @pytest.fixture
 async def node(proxy: NodeProxy) -> AsyncIterator[HttpNode]:
-    """Ask the chain through the proxy."""
+    """A client of the chain through the proxy."""
     asked = HttpNode(proxy.url_for("here"), timeout_s=10)
     yield asked
     await asked.close()

@@ -105,7 +105,7 @@ class Rig:
         return [decode_event(payload, where=str(at)) for at, payload in enumerate(self.broker.logs[shard])]
 
     def fold(self, shard: int = 0) -> Fold:
-        """Take in what has come to a shard's log."""
+        """Apply the new records of a shard's log."""
         fold, log = self._folds[shard], self.broker.logs[shard]
         while fold.records < len(log):
             payload = log[fold.records]
@@ -115,7 +115,7 @@ class Rig:
         return fold
 
     def commit(self, shard: int, upto: int, **more: Entry) -> None:
-        """Let a worker commit what `follow` makes of the log up to an offset, and entries of its own."""
+        """Commit, as a worker, the result of `follow` up to an offset, and further entries."""
         tables = Tables()
         fold = Fold(tables)
         for payload in self.broker.logs[shard][: upto + 1]:
@@ -155,13 +155,13 @@ class Rig:
         return True
 
     async def turns(self, count: int = 300) -> None:
-        """Let everybody do what they would do."""
+        """Let each watcher make one step."""
         for _ in range(count):
             await asyncio.sleep(0)
 
     # -------------------------------------------------------------- truth
     def check(self, shard: int = 0) -> Fold:
-        """The shard's blocks are the chain's, each once, with all that concerns the shard; so are its reads."""
+        """Assert that the shard's blocks and reads equal the chain's, each once, with everything that concerns the shard."""
         fold = self.fold(shard)
         bodies = {header.block.hash: (header, body) for header, body in self.chain.blocks()}
         numbers = [event.block.number for event in fold.branch]

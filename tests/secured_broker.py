@@ -49,7 +49,7 @@ _LOGIN_MODULE = "org.apache.kafka.common.security"
 
 
 class SecuredBroker:
-    """Listeners SASL_SSL, SASL_PLAINTEXT and SSL; users with SCRAM and PLAIN passwords; ACLs."""
+    """A broker with listeners SASL_SSL, SASL_PLAINTEXT and SSL, users with SCRAM and PLAIN passwords, and ACLs."""
 
     def __init__(self, folder: Path, cache: Path, users: Iterable[str]) -> None:
         self.folder = folder.resolve()
@@ -64,7 +64,7 @@ class SecuredBroker:
 
     # -------------------------------------------------------------- ways to it
     def access(self, user: str, mechanism: Mechanism = "SCRAM-SHA-512", *, tls: bool = True) -> KafkaAccess:
-        """Give a user's way to the broker."""
+        """Return a user's access to the broker."""
         port = self.ports["sasl_ssl" if tls else "sasl_plaintext"]
         return KafkaAccess(
             f"{HOST}:{port}",
@@ -73,12 +73,12 @@ class SecuredBroker:
         )
 
     def by_certificate(self, shown: Certificate) -> KafkaAccess:
-        """Give the way of who shows a certificate."""
+        """Return the access of a client with a certificate."""
         context = tls_context(self.authority.ca, shown.certificate, shown.key)
         return KafkaAccess(f"{HOST}:{self.ports['ssl']}", tls=context)
 
     def environment(self, user: str, mechanism: Mechanism = "SCRAM-SHA-512") -> dict[str, str]:
-        """Say in our variables how a user comes to the broker."""
+        """Return the environment variables of a user's access."""
         password = self.folder / f"{user}.password"
         password.write_text(f"{self.passwords[user]}\n")
         password.chmod(0o600)
@@ -93,7 +93,7 @@ class SecuredBroker:
 
     # -------------------------------------------------------------- ACLs
     async def allow(self, user: str, acls: Iterable[Acl]) -> None:
-        """Allow what a role needs."""
+        """Add the ACLs of a role."""
         async with asyncio.timeout(60):
             admin = AIOKafkaAdminClient(**self.access(ADMIN).client())
             await admin.start()
@@ -108,7 +108,7 @@ class SecuredBroker:
                 await admin.close()
 
     async def forbid(self, user: str, acl: Acl) -> None:
-        """Take one thing back that was allowed."""
+        """Remove one ACL."""
         async with asyncio.timeout(60):
             admin = AIOKafkaAdminClient(**self.access(ADMIN).client())
             await admin.start()

@@ -51,7 +51,7 @@ _PHRASE = "test test test test test test test test test test test junk"
 
 
 def signer_of(address: str) -> LocalSigner:
-    """Sign for one of anvil's accounts, on whatever chain a test has."""
+    """Make a signer for one of anvil's accounts, on any chain of a test."""
     Account.enable_unaudited_hdwallet_features()
     for index in range(20):
         account = Account.from_mnemonic(_PHRASE, account_path=f"m/44'/60'/0'/0/{index}")
@@ -85,7 +85,7 @@ def limits_of(world: World, **changes: Any) -> SignerLimits:
 
 
 class SenderHouse:
-    """One deployment on the shared broker and a chain of its own."""
+    """A deployment on the shared broker with a chain of its own."""
 
     def __init__(self, bootstrap: str, chain: Chain, world: World, folder: Path) -> None:
         self.bootstrap = bootstrap
@@ -106,7 +106,7 @@ class SenderHouse:
             asyncio.run(self.begin())
 
     async def begin(self) -> None:
-        """Give the signer its journal: its account has been used while the world was built."""
+        """Begin the signer's journal, because its account was used during the set-up."""
         node = HttpSenderNode(self.chain.url, timeout_s=10)
         try:
             await begin_journal(
@@ -121,7 +121,7 @@ class SenderHouse:
 
     # -------------------------------------------------------------- processes
     def start(self, *, kill_at: str | None = None, stop_at: str | None = None, **changes: Any) -> int:
-        """Fork a process that serves the signer; at a point it may kill itself or stop."""
+        """Fork a process that serves the signer, which may kill or stop itself at a point."""
         pid = os.fork()
         if pid:
             self.children.append(pid)
@@ -152,7 +152,7 @@ class SenderHouse:
         await run_submit(**(usual | changes))
 
     def wait_end(self, pid: int, within_s: float = 90) -> int:
-        """Wait for a child's end and return how it ended: negative for a signal."""
+        """Wait for a child's end, and return its exit code, negative for a signal."""
         deadline_s = time.monotonic() + within_s
         while time.monotonic() < deadline_s:
             found, status = os.waitpid(pid, os.WNOHANG)
@@ -244,7 +244,7 @@ class SenderHouse:
         return found
 
     def until(self, holds: Callable[[], Any], within_s: float = 90) -> Any:
-        """Wait until something is so, and return it."""
+        """Wait until a condition holds, and return its value."""
         deadline_s = time.monotonic() + within_s
         while not (found := holds()):
             assert time.monotonic() < deadline_s, self.log()
@@ -252,7 +252,7 @@ class SenderHouse:
         return found
 
     def said(self, digest: str, shard: int = 0) -> list[str]:
-        """Name the reports on an intent, each once, in order."""
+        """List the names of the reports on an intent, each once, in order."""
         names = [type(report).__name__ for report in self.reports(shard) if report.intent == digest]
         return list(dict.fromkeys(names))
 
@@ -260,7 +260,7 @@ class SenderHouse:
         return self.until(lambda: (names := self.said(digest, shard)) and last in names and names)
 
     def last_said(self, wanted: SubmitTransaction) -> str | None:
-        """The reason of a refusal, what is told of a dropped one, or the last report's name."""
+        """Return the reason of a refusal, the detail of a dropped intent, or the last report's name."""
         shard = wanted.because_of.shard
         found = [r for r in self.reports(shard) if getattr(r, "intent", None) == wanted.digest]
         match found[-1] if found else None:
@@ -275,11 +275,11 @@ class SenderHouse:
         self.until(lambda: self.last_said(wanted) == word)
 
     def until_refused_as_paused(self, make: Callable[[], SubmitTransaction]) -> SubmitTransaction:
-        """Ask again and again until the word has reached the signer; what came before it is nobody's fault."""
+        """Put intents until one is refused as paused, when the pause has reached the signer."""
         return self.until(lambda: (asked := self.answered(make()))[1] == "paused" and asked[0])
 
     def answered(self, wanted: SubmitTransaction) -> tuple[SubmitTransaction, str]:
-        """Put an intent, wait until it is sent or refused, and tell which."""
+        """Put an intent, wait until it is sent or refused, and return which."""
         self.put(wanted)
         return wanted, self.until(lambda: (word := self.last_said(wanted)) not in _NO_ANSWER and word)
 
@@ -294,14 +294,14 @@ class SenderHouse:
         self.until(lambda: self.pending() == count)
 
     def transactions_of_owner(self, since: int) -> list[dict[str, Any]]:
-        """List what of the owner's is mined after a block."""
+        """List the owner's transactions that are mined after a block."""
         head = self.chain.header().number
         blocks = (self.chain.rpc("eth_getBlockByNumber", hex(n), True) for n in range(since + 1, head + 1))
         return [tx for block in blocks for tx in block["transactions"] if tx["from"] == self.owner]
 
 
 class Heard:
-    """The events of a topic as they come, over one connection: a test asks for them again and again."""
+    """Reads the events of a topic as they come, over one connection."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._tail = Tail(bootstrap, [topic])
@@ -309,7 +309,7 @@ class Heard:
         self._events: dict[int, list[Any]] = defaultdict(list)
 
     def by_now(self, shard: int) -> list[Any]:
-        """List what is committed in a shard by now."""
+        """List the records that are committed in a shard by now."""
         for record in self._runner.run(self._tail.news()):
             if record.value:
                 self._events[record.shard].append(decode_event(record.value, where=record.where))

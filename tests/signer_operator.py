@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[1]
 def operated_house(
     broker: Broker, built: tuple[World, Path, str], folder: Path, cache: Path
 ) -> Iterator[SenderHouse]:
-    """Open a house whose node does not call itself anvil: that is refused where a chain is not a known test chain."""
+    """Start a deployment whose node does not call itself anvil, because a signer refuses anvil on a public chain."""
     with (
         start_chain(folder / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain,
         nameless(chain) as url,
@@ -39,7 +39,7 @@ def operated_house(
 
 
 def write_signer_file(house: SenderHouse, *more: str) -> Path:
-    """Write a signer's file with keystore and password beside it; `more` are lines of it."""
+    """Write a signer's file with keystore and password; `more` are further lines."""
     keystore, password, file = (house.folder / name for name in ("key.json", "password", "signer.yaml"))
     key = house.signer._account.key
     keystore.write_text(json.dumps(Account.encrypt(key, "a password", kdf="pbkdf2", iterations=2)))
@@ -82,5 +82,5 @@ def environment(house: SenderHouse) -> dict[str, str]:
 
 
 def operate(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command on a house's deployment."""
+    """Run a command on a deployment."""
     return forked.run([*EVENKEEL, *arguments], env=environment(house), cwd=house.folder)

@@ -48,7 +48,7 @@ class Stage:
         return submit
 
     async def begin(self) -> None:
-        """Let the signer have a journal, from before the first intent."""
+        """Begin the signer's journal before the first intent."""
         if f"signer/{SIGNER}".encode() not in self.broker.journal():
             waiting, self.broker.intents = self.broker.intents, defaultdict(list)
             try:
@@ -73,7 +73,7 @@ class Stage:
         )
 
     def ask(self, **changes) -> SubmitTransaction:
-        """Ask for an allowance of a size of its own: that is its effect."""
+        """Put an intent for an allowance whose size identifies it."""
         number = len(self.asked) + 1
         usual: dict[str, Any] = {
             "digest": number,

@@ -27,7 +27,7 @@ GWEI = 10**9
 
 
 class SaysNo(Trouble):
-    """The node answers questions of some methods with an error of JSON-RPC, and does nothing else."""
+    """Let the node answer calls of some methods with a JSON-RPC error, without executing them."""
 
     def __init__(self, message: str, *methods: str, code: int = -32000) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SaysNo(Trouble):
 
 
 class SaysHttp(Trouble):
-    """The node answers questions of some methods with an error of HTTP."""
+    """Let the node answer calls of some methods with an HTTP error."""
 
     def __init__(self, status: int, *methods: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class SaysHttp(Trouble):
 
 
 class Stepping:
-    """One signer's process, and what outlives it."""
+    """One signer's process, and the parts that outlive it."""
 
     def __init__(self, chain: Chain, world: World) -> None:
         self.chain, self.world = chain, world
@@ -68,7 +68,7 @@ class Stepping:
         self._asked = 0
 
     async def start(self, node: SenderNode, **changes: Any) -> Submit:
-        """Begin a process on a node, as after a crash of the one before."""
+        """Start the process on a node, as after a crash of the former one."""
         usual: dict[str, Any] = {
             "chain_id": self.chain.chain_id,
             "partitions": 1,
@@ -94,14 +94,14 @@ class Stepping:
             await self.submit.step()
 
     async def block(self, count: int = 1) -> None:
-        """Mine, and let the signer see each block twice."""
+        """Mine blocks, and let the signer see each twice."""
         for _ in range(count):
             self.chain.mine()
             await self.step(2)
 
     # -------------------------------------------------------------- what is asked, and what came of it
     def ask(self, to: str | None = None, data: str | None = None, **changes: Any) -> SubmitTransaction:
-        """Put an intent onto its topic; by default a deposit of 1 ETH that has hours."""
+        """Put an intent on its topic; by default a deposit of 1 ETH with a deadline of hours."""
         self._asked += 1
         head = block_ref(self.chain.header())
         usual: dict[str, Any] = {
@@ -137,14 +137,14 @@ class Stepping:
         return int(self.chain.rpc("eth_getTransactionCount", self.owner, "latest"), 16)
 
     def pool(self) -> list[dict[str, Any]]:
-        """List what waits in the node's public pool."""
+        """List the transactions that wait in the node's public pool."""
         by_sender = self.chain.rpc("txpool_content")["pending"]
         return [tx for waiting in by_sender.values() for tx in waiting.values()]
 
 
 @asynccontextmanager
 async def proxied(chain: Chain) -> AsyncIterator[NodeProxy]:
-    """Put a proxy that may lie in front of a chain."""
+    """Put a proxy that may lie before a chain."""
     proxy = NodeProxy(chain.url, free_port())
     await proxy.start()
     try:
@@ -155,7 +155,7 @@ async def proxied(chain: Chain) -> AsyncIterator[NodeProxy]:
 
 @contextmanager
 def nameless(chain: Chain) -> Iterator[str]:
-    """Serve a chain, beside a test that is not asynchronous, by a node that does not say what client it is."""
+    """Serve a chain, for a synchronous test, through a node that does not name its client."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -23,7 +23,7 @@ NO_MESSAGES = (b"", None, b"\x00\xff", b'{"type":"BlockSeen","term":1.0}', b'{"t
 
 @cache
 def story(seed: int, blocks: int = 12, depth: int = 4) -> Log:
-    """A book is read, blocks come, a branch goes away, an operator pauses, and some bytes are not a message."""
+    """Make a log in which a book is read, blocks come, a reorg happens, an operator pauses, and some bytes are not a message."""
     watcher = started(seed)
     for _ in range(blocks // 2):
         watcher.block()
@@ -43,7 +43,7 @@ def story(seed: int, blocks: int = 12, depth: int = 4) -> Log:
 
 
 def undisturbed(shard_id: ShardId, log: Sequence[bytes | None]) -> tuple[Said, dict[str, Value]]:
-    """Fold a log in one go: what it says on each topic, and the entries it leaves."""
+    """Fold a log in one go: its outputs by topic, and the final entries."""
     shard = Shard(shard_id)
     said: Said = defaultdict(list)
     for record in fold_log(shard, ((Offset(at), payload) for at, payload in enumerate(log))):
@@ -60,7 +60,7 @@ SAID_ON = (*(topic.name for topic in OUTPUTS), TOPICS["dead-letters.v1"].name)
 
 
 class ListLog:
-    """The logs of shards as they lie on a broker, in memory."""
+    """The logs of shards as on a broker, in memory."""
 
     def __init__(self, logs: Mapping[ShardId, Sequence[bytes | None]], begins: int = 0) -> None:
         self.logs = logs

@@ -17,7 +17,7 @@ ASKED_BPS = 1_000
 
 @contextmanager
 def fork_of(chain: Chain, folder: Path, cache: Path) -> Iterator[Chain]:
-    """A fork that mines when it is told to, as the chain does."""
+    """Start a fork that mines on request, like the chain."""
     folder.mkdir()
     port = free_port()
     words = ["--no-mining", "--fork-url", chain.url, "--port", str(port), "--order", "fifo"]
@@ -33,7 +33,7 @@ def fork_of(chain: Chain, folder: Path, cache: Path) -> Iterator[Chain]:
 
 
 def with_a_share_to_reach(text: str, share_bps: int, **strategy: str) -> str:
-    """Make the file that a look has written live, with a share to reach: all else is as the look has found it."""
+    """Make the file that `look` has written live, with another target share and otherwise unchanged."""
     written = yaml.safe_load(text)
     written["chain"]["live_on"] = written["chain"]["id"]
     (book,) = written["books"]

@@ -21,7 +21,7 @@ from streams.watch.logged_natives import LoggedNatives
 
 
 class ToyFork:
-    """Where the desk's chain might go on; nobody else trades."""
+    """A possible continuation of the toy chain, without other traders."""
 
     def __init__(self, desk: Desk, *, refuses: frozenset[str] = frozenset()) -> None:
         self.watcher = copy.deepcopy(desk.watcher)
@@ -59,7 +59,7 @@ class ToyFork:
 
 
 class ToyForks:
-    """`dry_run.port.Forks` of the desk's chain as it is now."""
+    """The port of forks for the present state of the toy chain."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -72,7 +72,7 @@ class ToyForks:
 
 
 def stored(shard: Shard) -> dict[str, Any]:
-    """What a checkpoint holds of a shard, through bytes; nothing was ever committed before."""
+    """Return a shard's checkpoint after encoding and decoding it."""
     changes = shard.tables.changes()
     return {k: decode_entry(k, encode_entry(v)) for k, v in changes.items() if v is not None}
 
@@ -83,7 +83,7 @@ def untried_of(shard: Shard, book: str = "alpha") -> tuple[Untried, ...]:
 
 
 def trial_of(desk: Desk, untried: Untried) -> Trial:
-    """Begin a trial on a copy of the desk's shard. Raises: NotTried."""
+    """Begin a trial on a copy of the shard. Raises: NotTried."""
     log = desk.watcher.log
     offset, event = next(
         (offset, event)

@@ -58,7 +58,7 @@ def everything(_: Attempt) -> bool:
 
 
 class ToySender:
-    """Signs in order of arrival, sends again and cancels as the real one does; knows the chain by its head alone."""
+    """A sender that signs in order of arrival, sends again and cancels like the real one; it knows the chain by its head alone."""
 
     def __init__(self, *, final_depth: int = 12) -> None:
         self.memory = SignerState(account=new_account(OWNER, 0))
@@ -70,13 +70,13 @@ class ToySender:
 
     @property
     def account(self) -> Account:
-        """Its nonces, as it knows them."""
+        """Return its nonces, as it knows them."""
         assert self.memory.account is not None
         return self.memory.account
 
     # -------------------------------------------------------------- at a head
     def serve(self, chain: ToyChain, intents: Iterable[SubmitTransaction]) -> list[AnyEvent]:
-        """Take over what the head says, tend what waits, and answer what was commanded."""
+        """Read the head, handle waiting transactions, and answer new intents."""
         said = [*self._follow(chain), *self._tend(chain)]
         for intent in intents:
             try:
@@ -162,7 +162,7 @@ class ToySender:
 
     # -------------------------------------------------------------- in a block
     def include(self, chain: ToyChain, wants: Wants) -> tuple[Receipt, ...]:
-        """Mine, in the order of the nonces, what the miner wants; behind what he leaves out nothing can be mined."""
+        """Mine, in the order of nonces, the transactions that the miner chooses; those after a left-out one cannot be mined."""
         receipts: list[Receipt] = []
         included = mined_in(chain)
         for bound in self.account.nonces:
@@ -176,17 +176,17 @@ class ToySender:
 
 
 def mined_in(chain: ToyChain) -> dict[Hash, Inclusion]:
-    """What of the owner's is in a chain's branch; it goes away with a copy of the chain."""
+    """Return the owner's transactions on a chain's branch, which a copy of the chain does not share."""
     return chain.__dict__.setdefault("own", {})
 
 
 def branch_of(chain: ToyChain) -> dict[int, str]:
-    """Hashes of a chain's blocks by number."""
+    """Return the hashes of a chain's blocks by number."""
     return chain.__dict__.setdefault("branch", {})
 
 
 def run(chain: ToyChain, bound: NonceBound, attempt: Attempt, *, reverts: bool = False) -> Receipt:
-    """Put one attempt into the block at hand, and undo what a revert undoes."""
+    """Execute one attempt in the present block, and undo its changes if it reverts."""
     chain.transaction = attempt.transaction_hash
     succeeded = attempt.cancels or (not reverts and _runs(chain, bound.intent))
     chain.transaction = None
@@ -209,7 +209,7 @@ def run(chain: ToyChain, bound: NonceBound, attempt: Attempt, *, reverts: bool =
 
 
 def _runs(chain: ToyChain, intent: SubmitTransaction) -> bool:
-    """Do what an intent says, if the chain lets it."""
+    """Execute an intent's calls, as far as the chain allows."""
     trial = copy.deepcopy(chain)
     try:
         for call in read_calls(intent.call.data):

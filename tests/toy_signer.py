@@ -20,7 +20,7 @@ class ToySigner:
         self.done: list[SubmitTransaction] = []
 
     def reports(self, chain: ToyChain, intent: SubmitTransaction) -> list[AnyEvent]:
-        """Sign: the hash is the digest, so that a test can tell them apart."""
+        """Report intents as signed, with the digest as hash, so that a test can tell them apart."""
         tx_hash = "0x" + intent.digest.rjust(64, "0")
         self.nonce += 1
         at: dict[str, Any] = {"intent": intent.digest}
@@ -31,7 +31,7 @@ class ToySigner:
         ]
 
     def execute(self, chain: ToyChain, intent: SubmitTransaction, *, succeeds: bool = True) -> Receipt:
-        """Do it in the block at hand."""
+        """Execute an intent in the present block."""
         if succeeds:
             chain.transaction = "0x" + intent.digest.rjust(64, "0")
             for call in read_calls(intent.call.data):

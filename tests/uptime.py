@@ -17,20 +17,20 @@ GRACE_S = 120
 
 
 def by_the_sequencer(book: Policy, grace_s: int = GRACE_S) -> Policy:
-    """The same book on a chain with an uptime feed."""
+    """Return the same book's policy on a chain with an uptime feed."""
     feed = SequencerFeed(feed=FEED, grace_s=Seconds(grace_s))
     made = replace(book, chain=replace(book.chain, sequencer=feed))
     return replace(made, policy_version=version_of(made))
 
 
 def answer(watcher: ToyWatcher, says: int, ago_s: int = 10**6, round_id: int = 7) -> None:
-    """Let the feed say from the next block on that it has been so since a while before the head."""
+    """Let the feed answer, from the next block on, that its state has lasted since some time before the head."""
     since_s = watcher.chain.head.timestamp_s - ago_s
     watcher.feeds[FEED] = UptimeRead(feed=FEED, round_id=round_id, answer=says, started_at_s=Seconds(since_s))
 
 
 def place_uptime(chain: Chain, says: int, ago_s: int = 10**6, round_id: int = 7) -> None:
-    """Put a stand-in for the feed onto a chain, which says that it has been so since a while before the head."""
+    """Put a stand-in for the feed on a chain."""
     chain.rpc("anvil_setCode", FEED, FEED_CODE)
     head_s = chain.header().timestamp_s
     for slot, value in enumerate((round_id, says, head_s - ago_s, head_s, round_id, 0)):

@@ -13,7 +13,7 @@ PROGRAM = [sys.executable, "-m", "streams.cli"]
 
 
 class User:
-    """Runs commands in a folder of their own, and remembers what was started."""
+    """Runs commands in a folder of their own, and keeps track of started processes."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class User:
         return (self.folder / log).read_text()
 
     def leave(self) -> None:
-        """End what still runs."""
+        """End the processes that still run."""
         for process in reversed(self.started):
             if process.poll() is None:
                 process.kill()
@@ -68,7 +68,7 @@ def children_of(pid: int) -> set[int]:
 
 
 def are_gone(pids: set[int], within_s: float = 20.0) -> bool:
-    """Wait until none of them lives: who is killed with its parent may end a moment after it."""
+    """Wait until none of the processes exists."""
     deadline_s = time.monotonic() + within_s
     while any(_lives(pid) for pid in pids):
         if time.monotonic() > deadline_s:

@@ -17,7 +17,7 @@ Act = Callable[[], Tx | None]
 
 @dataclass
 class Actors:
-    """Everybody who does something to one pool."""
+    """The accounts that act on one pool."""
 
     rng: random.Random
     world: World
@@ -29,7 +29,7 @@ class Actors:
     """As a power of ten."""
 
     def act(self) -> Tx:
-        """Return something to do that might work."""
+        """Return a random transaction that may succeed."""
         acts: list[tuple[Act, int]] = [
             (self.swap, 18),
             (self.mint, 3),
@@ -101,7 +101,7 @@ class Actors:
         return actions.decrease(self.world, owner, token_id, part) if 0 < part <= liquidity else None
 
     def collect_nft(self) -> Tx | None:
-        """One neighbour collects far more often than the others."""
+        """Collect an NFT's fees; one account does so far more often than the others."""
         found = self._nft(self.rng.choice((None, None, 0)))
         if found is None:
             return None
@@ -110,7 +110,7 @@ class Actors:
         return actions.collect(self.world, owner, token_id, amounts_max=amounts)
 
     def leave(self) -> Tx | None:
-        """Burn the NFT, which works once it is empty."""
+        """Burn an NFT, which succeeds once it is empty."""
         found = self._nft()
         if found is None:
             return None
@@ -145,14 +145,14 @@ class Actors:
         return self.rng.choice(self.world.accounts.spare)
 
     def amount(self, token: int) -> int:
-        """From dust to more than the ranges hold, every magnitude alike."""
+        """Draw an amount from dust to more than the ranges hold, evenly over magnitudes."""
         return max(int(10 ** self.rng.uniform(0, self.most[token])), 1)
 
     def liquidity(self) -> int:
         return max(int(10 ** self.rng.uniform(0, self.most_liquidity)), 1)
 
     def ticks(self) -> Pair:
-        """A range: one that is taken, one about the price, one whose ends are edges of words, or any."""
+        """Draw a range: an existing one, one around the price, one with ends at bitmap words, or any."""
         spacing, tick = self.pool.tick_spacing, self.follower.live.tick
         edge = MAX_TICK // spacing
         here = tick // spacing
@@ -171,7 +171,7 @@ class Actors:
         return (lower * spacing, upper * spacing) if lower < upper else (-edge * spacing, edge * spacing)
 
     def limit_x96(self, *, down: bool) -> int:
-        """A price to stop at: just beside, exactly on a tick or on a word's edge, or some way off."""
+        """Draw a limit price: just beside or exactly on a tick or a bitmap word's edge, or farther away."""
         live, spacing = self.follower.live, self.pool.tick_spacing
         price_x96 = live.sqrt_price_x96
         word = live.tick // spacing // 256 * 256
@@ -196,7 +196,7 @@ class Actors:
         return [((lower, upper), held.liquidity) for (who, lower, upper), held in positions if who == owner]
 
     def _nft(self, place: int | None = None) -> tuple[str, int, int] | None:
-        """(owner, id, liquidity) of an NFT; every account that has one is unlocked here."""
+        """Choose an NFT as (owner, id, liquidity), and unlock its owner."""
         nfts = sorted(self.follower.nfts.items())
         if not nfts:
             return None

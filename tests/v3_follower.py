@@ -28,7 +28,7 @@ PositionKey = tuple[Address, Tick, Tick]
 
 @dataclass
 class Entries:
-    """What a shard would remember: written only where the live pool says that it changed."""
+    """The entries of a shard, written only where the live pool reports a change."""
 
     pool: Pool
     ticks: dict[Tick, TickInfo] = field(default_factory=dict)
@@ -62,12 +62,12 @@ class Follower:
         self._minted_range: dict[Hash, tuple[Tick, Tick]] = {}
 
     def rebuilt(self) -> LivePool:
-        """Build the live pool again from what is remembered."""
+        """Rebuild the live pool from the entries."""
         entries = self.entries
         return LivePool.of(self.address, entries.pool, entries.ticks, entries.observations, entries.positions)
 
     def take_block(self, logs: Iterable[RawLog], timestamp_s: int, *, rebuild: bool) -> None:
-        """Carry on over a block, then remember what changed; `rebuild` forgets everything else."""
+        """Apply a block, and store the changes; `rebuild` keeps nothing else."""
         for log in logs:
             if log.address == self.address:
                 fact = decode_pool_log(log)
@@ -120,7 +120,7 @@ class Follower:
 
 
 def kinds_of(swap: Swapped, before: LivePool) -> list[str]:
-    """Name what a swap shows that is easily got wrong."""
+    """Name the special cases in a swap."""
     low, high = sorted((before.sqrt_price_x96, swap.sqrt_price_x96))
     crossed = sum(low <= sqrt_price_at_tick(tick) <= high for tick in before.initialized)
     edges = abs(swap.tick // before.tick_spacing // 256 - before.tick // before.tick_spacing // 256)
@@ -144,7 +144,7 @@ def kinds_of(swap: Swapped, before: LivePool) -> list[str]:
 
 
 def raw_log(given: Mapping[str, Any]) -> RawLog:
-    """A log as a node gives it."""
+    """Make a log as a node returns it."""
     return RawLog(
         address=given["address"],
         topics=tuple(given["topics"]),

@@ -25,7 +25,7 @@ SPANS_S = (0, 1, 12, 13, 300, 5_000, 10**6)
 
 @dataclass
 class Play:
-    """A chain, what is followed of one pool on it, and those who act on that pool."""
+    """A chain, the followed state of one pool, and the accounts that act on it."""
 
     chain: Chain
     world: World
@@ -48,7 +48,7 @@ class Play:
         self.rng = rng
 
     def run(self, blocks: int = BLOCKS) -> Counter[str]:
-        """Act and follow, compare now and again; return how often what was seen."""
+        """Act, follow and sometimes compare; return how often each case occurred."""
         self.follow()
         self.truth.check()
         for number in range(blocks):
@@ -61,7 +61,7 @@ class Play:
         return self.follower.seen
 
     def mine(self, txs: list[Tx]) -> list[bool]:
-        """Mine transactions into one block, whatever becomes of each; return which worked."""
+        """Mine transactions into one block, and return which succeeded."""
         hashes = [self.chain.send(tx) for tx in txs]
         self.chain.rpc(
             "evm_setNextBlockTimestamp", self.chain.header().timestamp_s + self.rng.choice(PAUSES_S)
@@ -70,7 +70,7 @@ class Play:
         return [self.chain.receipt(sent).succeeded for sent in hashes]
 
     def follow(self) -> None:
-        """Take every block up to the head; now and then forget all but the entries."""
+        """Apply every block up to the head, and sometimes rebuild from the entries."""
         head = self.chain.header().number
         logs = self.chain.rpc(
             "eth_getLogs",
@@ -89,7 +89,7 @@ class Play:
 def create_pool(
     chain: Chain, world: World, *, fee_pips: int, tick_spacing: int, price_x96: int
 ) -> DevnetPool:
-    """A pool of the two USDCs, of which there is as much as one likes."""
+    """Create a pool of the two USDCs, which can be minted without limit."""
     sender = world.accounts.deployer
     if read(chain, world.factory, FACTORY, "feeAmountTickSpacing", fee_pips) == 0:
         enable = function(FACTORY, "enableFeeAmount").calldata(fee_pips, tick_spacing)

@@ -24,7 +24,7 @@ START_S = 1_700_000_000
 
 
 def unpriced(fee_pips: int = 3000, tick_spacing: int = 60, **fields: Any) -> Pool:
-    """A pool that was created and not initialised."""
+    """Make a pool that was created and not initialised."""
     return Pool(
         **{
             "token0": Address("0x" + "00" * 20),
@@ -53,7 +53,7 @@ def unpriced(fee_pips: int = 3000, tick_spacing: int = 60, **fields: Any) -> Poo
 def begun(
     sqrt_price_x96: int, *, fee_pips: int = 3000, tick_spacing: int = 60, at_s: int = START_S, **fields: Any
 ) -> LivePool:
-    """A pool with a price and no liquidity."""
+    """Make a pool with a price and no liquidity."""
     live = LivePool.of(POOL, unpriced(fee_pips, tick_spacing, **fields), {}, {}, {})
     price_x96 = SqrtPriceX96(sqrt_price_x96)
     live.apply(
@@ -71,7 +71,7 @@ def begun(
 def minted(
     live: LivePool, lower: int, upper: int, liquidity: int, *, at_s: int = START_S, owner: Address = OWNER
 ) -> None:
-    """Let liquidity in, with the amounts that the curve asks for."""
+    """Add liquidity, with the amounts that the curve requires."""
     amount0, amount1 = range_amounts(
         live.sqrt_price_x96, Tick(lower), Tick(upper), Liquidity(liquidity), round_up=True
     )
@@ -91,7 +91,7 @@ def minted(
 
 
 def swapped(quoted: Quote) -> Swapped:
-    """The log that a swap would leave if it went as quoted."""
+    """Make the log of a swap that goes as quoted."""
     return Swapped(
         address=POOL,
         log_index=LogIndex(2),

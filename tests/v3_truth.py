@@ -24,14 +24,14 @@ _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 
 
 class Truth:
-    """Asks the chain at its head and asserts that every field is the followed one."""
+    """Reads the chain at its head, and asserts that every field equals the followed one."""
 
     def __init__(self, chain: Chain, follower: Follower) -> None:
         self.chain, self.follower = chain, follower
         self.compared = 0
 
     def check(self) -> None:
-        """Compare everything."""
+        """Compare all fields."""
         self.check_pool()
         self.check_ticks()
         self.check_observations()
@@ -101,7 +101,7 @@ class Truth:
         self.check_money(token_id, nft)
 
     def check_money(self, token_id: TokenId, nft: NftPosition) -> None:
-        """What would be collected, and what all of its liquidity would give, asked as the owner."""
+        """Compare the collectable amounts and those of all liquidity with calls as the owner."""
         live = self.follower.live
         lower, upper = live.ticks.get(nft.tick_lower), live.ticks.get(nft.tick_upper)
         held = live.positions[self.follower.manager, nft.tick_lower, nft.tick_upper]
@@ -121,7 +121,7 @@ class Truth:
             self.equal(given, self.simulated(nft, "decreaseLiquidity", terms))
 
     def check_averages(self, spans_s: Iterable[int]) -> None:
-        """What the pool's own `observe` answers for these spans, or that it reverts."""
+        """Compare with the pool's own answers of `observe` for some times, reverts included."""
         live, now_s = self.follower.live, self.chain.header().timestamp_s
         for span_s in spans_s:
             try:

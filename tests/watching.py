@@ -39,7 +39,7 @@ _CHAIN_IDS = itertools.count(700_000 + os.getpid() % 10_000 * 20)
 
 
 def own_chain_id() -> ChainId:
-    """Pick a chain's id, and so the names of a deployment's topics, that no other test has."""
+    """Choose a chain id, and so topic names, that no other test uses."""
     return ChainId(next(_CHAIN_IDS))
 
 
@@ -56,7 +56,7 @@ def profile_of(world: World, chain_id: int, **changes: Any) -> ChainProfile:
 def policy_of(
     world: World, chain_id: int, book: str, owner: str, pools: Sequence[str], **changes: Any
 ) -> Policy:
-    """Keep an owner's book on pools of the world; the first is its reference."""
+    """Make a policy of an owner's book on pools of the devnet, the first as its reference."""
     used = [world.pool(name) for name in pools]
     base, quote = world.weth, world.usdc_of(used[0])
     decimals = {world.weth: 18, world.usdc_low: 6, world.usdc_high: 6}
@@ -79,7 +79,7 @@ def policy_of(
 
 
 class Log:
-    """A deployment's events as a test writes and reads them."""
+    """A deployment's events, as a test writes and reads them."""
 
     def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
         self.bootstrap, self.chain_id = bootstrap, chain_id
@@ -89,7 +89,7 @@ class Log:
         return await self._kafka.append(ShardId(shard), [encode(event) for event in events])
 
     async def set_policy(self, event: AnyEvent, book: str) -> int:
-        """Append a book's policy to its shard, and return which that is."""
+        """Append a book's policy to its shard, and return the shard."""
         shard = shard_of(BookId(book), PARTITIONS)
         await self.append(shard, event)
         return shard
@@ -108,7 +108,7 @@ class Log:
         return fold
 
     async def until(self, shard: int, holds, *, within_s: float = 90) -> "Fold":
-        """Wait until a shard's fold is as it should be."""
+        """Wait until a shard's fold satisfies a condition."""
         async with asyncio.timeout(within_s):
             while not holds(fold := await self.fold(shard)):  # noqa: ASYNC110 - what a log holds tells no event
                 await asyncio.sleep(0.05)
@@ -132,7 +132,7 @@ async def deployment(bootstrap: str, chain_id: ChainId) -> AsyncIterator[Log]:
 
 
 class Fold:
-    """A shard's log taken in by `follow` alone, with what became of each record."""
+    """A shard's log folded by `follow` alone, with each record's arrival."""
 
     def __init__(self, tables: Tables | None = None) -> None:
         self.tables = Tables() if tables is None else tables
@@ -176,7 +176,7 @@ class Fold:
             self.branch = [block for block in self.branch if block.block.number <= event.to.number]
 
     def has_every_log(self, event: BlockSeen, logs: Sequence[RawLog]) -> bool:
-        """Ask whether a record has every log that concerns the shard.
+        """Return whether a record has every log that concerns the shard.
 
         A policy may come between the choice of logs and the record: all that is new in it is read afterwards.
         """
@@ -196,7 +196,7 @@ class Fold:
 
 
 def assert_equals_chain(fold: Fold, chain: Chain) -> int:
-    """Every block since the shard's first is there once, and has every log of the chain that concerns the shard."""
+    """Assert that the log has every block since the shard's first once, with every log that concerns the shard."""
     assert fold.tables.head is not None
     newest = chain.header()
     assert fold.tables.head.hash == newest.hash
@@ -276,7 +276,7 @@ asyncio.run(run_watch(**given | {"timing": msgspec.convert(given["timing"], Timi
 def start_watcher(
     bootstrap: str, chain_id: int, url: str, *, instance: str, log: Path, timing: Timing = QUICK
 ) -> subprocess.Popen[bytes]:
-    """Run a watcher as a process of its own, to be killed."""
+    """Start a watcher as a process of its own, to be killed."""
     given = {
         "bootstrap": bootstrap,
         "chain_id": chain_id,

@@ -43,7 +43,7 @@ def secured_by_wbtc(book: Policy, wbtc: Wbtc) -> Policy:
 
 
 class WbtcDesk(HedgedDesk):
-    """The signer counts in dollars, and prices WBTC by its pool with them."""
+    """A hedged book whose signer counts in dollars, and prices WBTC by its pool with them."""
 
     def __init__(self, chain: Chain, world: World, version: str, cache: Path) -> None:
         given, owner = SHORT_OF_DOLLARS, world.accounts.owners[0]
@@ -59,7 +59,7 @@ class WbtcDesk(HedgedDesk):
         self.limits = _limits(chain, world, self.market, wbtc)
 
     def _keep(self, chain: Chain, world: World) -> None:
-        """Leave the owner so much WBTC, and nobody who may take of it."""
+        """Leave the owner an amount of WBTC without allowances."""
         given = balance(chain, self.wbtc, self.owner) - KEPT_WBTC
         approve = function("tokens/ERC20", "approve")
         chain.execute(
