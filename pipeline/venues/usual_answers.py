@@ -21,7 +21,26 @@ from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 
 
-class NamedItemsOnly(ABC):
+class KeepsItsItems:
+    """The part of a venue whose items stay with the books that name them, whoever sends tokens to an owner."""
+
+    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
+        """Return None: an entry concerns the books that name its item."""
+        del tables, key
+        return None
+
+    def unfollowed(self, tables: Tables) -> set[str]:
+        """Return nothing: an item is forgotten with the policy that named it."""
+        del tables
+        return set()
+
+    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
+        """Return nothing: what a policy names is its owner's, whoever sent it."""
+        del tables, policy
+        return []
+
+
+class NamedItemsOnly(KeepsItsItems, ABC):
     """Follows the items that policies name: no log and no read brings any other."""
 
     @abstractmethod
@@ -51,21 +70,6 @@ class NamedItemsOnly(ABC):
         """Return the route as it is: a read reveals no further items."""
         del tables, event
         return route
-
-    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
-        """Return None: an entry concerns the books that name its item."""
-        del tables, key
-        return None
-
-    def unfollowed(self, tables: Tables) -> set[str]:
-        """Return nothing: an item is forgotten with the policy that named it."""
-        del tables
-        return set()
-
-    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        """Return nothing: what a policy names is its owner's, whoever sent it."""
-        del tables, policy
-        return []
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
         """Return nothing, likewise."""

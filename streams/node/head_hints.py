@@ -60,7 +60,7 @@ class HeadHints:
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 # not its text, which may hold the URL
                 why = "silent" if isinstance(error, TimeoutError) else type(error).__name__
-            log.warning("the websocket for heads is connected anew", node=self._name, why=why)
+            log.warning("the websocket for new blocks is reconnected", node=self._name, why=why)
             was_heard = self._heard_at_s is not None and self._heard_at_s >= began_s
             failures = 0 if was_heard else failures + 1
             await asyncio.sleep(backoff_s(failures, first_s=_FIRST_S, most_s=_MOST_S))

@@ -131,7 +131,7 @@ class KafkaInbox:
         except MalformedRecordError:  # a dead letter for the shard too
             return
         except NewerRecordError as error:
-            log.warning("an operator's word cannot be read", error=str(error))
+            log.warning("an operator's command cannot be read", error=str(error))
             if mark(Paused) in value:  # one that cannot be read pauses everything
                 self._pauses.note_pause(shard, keys.ALL, cancels=False)
 

@@ -117,7 +117,7 @@ def refuse(faults: Sequence[JournalFault]) -> None:
     """Accept a journal only where it has no fault. Raises: JournalError naming the faults."""
     for fault in faults:
         log.error(
-            "a record of the journal is not to be believed", where=fault.where, key=fault.key, why=fault.why
+            "a record of the journal has no valid proof", where=fault.where, key=fault.key, why=fault.why
         )
     if faults:
         raise JournalError(

@@ -61,7 +61,7 @@ class SendRoutes:
                 continue
             self._asked_to_forget.add(hash_)
             says = await self._relay.forget(hash_)
-            log.info("asked the relay to forget", nonce=bound.nonce, transaction=hash_, says=says)
+            log.info("asked the relay to drop a transaction", nonce=bound.nonce, transaction=hash_, says=says)
 
     async def close(self) -> None:
         """Close the connection to the relay; the nodes are closed by whoever opened them."""

@@ -35,7 +35,7 @@ class ClockLag:
             return
         behind_s = Seconds(int(self._wall()) - newest.block.timestamp_s)
         if self.late is not None and behind_s <= self._bound_s // 2:
-            log.info("the newest block is one of now again", block=newest.block.number)
+            log.info("the newest block is current again", block=newest.block.number)
             self.late = None
         elif self.late is None and behind_s > self._bound_s and not await self._node.keeps_own_time():
             self.late = Late(behind_s=behind_s, reason=_reason(newest, behind_s, self._bound_s))

@@ -221,7 +221,7 @@ class _Tail:
 
 def _tell(partition: TopicPartition, first: int, passed: GapContents) -> None:
     log.warning(
-        "passes over what a transaction left behind",
+        "passes over records of a foreign transaction",
         shard=partition.partition,
         offset=first,
         control_records=passed.control,

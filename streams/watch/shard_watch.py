@@ -198,7 +198,7 @@ class ShardWatch:
         event = await self._branch.revert(self.follower.tables, newest, self._term)
         if event is None:
             return False
-        log.info("goes back", shard=self.follower.shard, to=event.to.number, blocks=len(event.reverted))
+        log.info("reverts blocks", shard=self.follower.shard, to=event.to.number, blocks=len(event.reverted))
         self._prefetch.forget(event.to.number)
         head = self.follower.tables.head
         await self._append([event])

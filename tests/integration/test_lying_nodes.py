@@ -115,7 +115,7 @@ async def test_a_websocket_that_freezes_is_told_and_the_chain_is_followed_all_th
                 for _ in range(3):
                     await ground.mine(1)
                     await watched.until_caught_up()
-    (told, *_) = [each for each in logs if each["event"] == "the websocket for heads is connected anew"]
+    (told, *_) = [each for each in logs if each["event"] == "the websocket for new blocks is reconnected"]
     assert told["why"] == "silent"
     assert "s3cretkey" not in str(logs)
     assert_equals_chain(watched.taken_in(), ground.chain)

@@ -92,7 +92,7 @@ async def test_one_that_ends_or_says_nothing_is_connected_anew_and_named_without
         async with listening(serve, silence=0.2 if how == "silent" else 60.0) as hints:
             await asyncio.wait_for(hints.wait(60), 30)
             assert times >= 3
-    told = [each for each in logs if each["event"] == "the websocket for heads is connected anew"]
+    told = [each for each in logs if each["event"] == "the websocket for new blocks is reconnected"]
     assert len(told) >= 2
     assert KEY not in str(logs)
     assert told[0]["why"] == ("silent" if how == "silent" else "closed")

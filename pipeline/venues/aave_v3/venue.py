@@ -1,6 +1,6 @@
 """Aave V3 as a venue: one pool and the accounts of books' owners. It trades and prices nothing; books are hedged there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output
@@ -12,7 +12,6 @@ from pipeline.messages.read_values import CallRead
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import BookId
 from pipeline.venues.aave_v3 import block_prices, held, log_filter, reads, routes
 from pipeline.venues.aave_v3.act.hedge import AaveHedge
 from pipeline.venues.aave_v3.block import AaveBlock
@@ -32,11 +31,11 @@ from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
-from pipeline.venues.usual_answers import NoPools
+from pipeline.venues.usual_answers import KeepsItsItems, NoPools
 
 
-class AaveV3(NoPools):
-    """The accounts of one deployment."""
+class AaveV3(KeepsItsItems, NoPools):
+    """The market and the books' accounts of one deployment. A reserve that was used once is always followed."""
 
     views: VenueViews | None = None
     actions: VenueActions | None = None
@@ -81,21 +80,6 @@ class AaveV3(NoPools):
             return aave_market(pool)
         begins = (aave_account.under(pool) + "/", aave_reserve.under(pool) + "/")
         return key if key.startswith(begins) else None
-
-    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
-        """Report that an account concerns the books that name it, and a reserve any book."""
-        del tables, key
-        return None
-
-    def unfollowed(self, tables: Tables) -> set[str]:
-        """List nothing: a reserve that was used once is followed on."""
-        del tables
-        return set()
-
-    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        """List nothing: what strangers supply for an account, or repay, is the account's."""
-        del tables, policy
-        return []
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
         """Return the liquidations of books' accounts."""

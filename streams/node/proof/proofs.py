@@ -63,7 +63,7 @@ class Proofs:
             )
         elif self.headers == "unknown":
             self.headers = "no"
-            log.warning("headers are taken on the node's word", block=answer.number, hash=answer.hash[:80])
+            log.warning("headers cannot be checked against their hashes", block=answer.number, hash=answer.hash[:80])
 
     @property
     def blooms_hold_all(self) -> bool:
@@ -94,7 +94,7 @@ class Proofs:
             _not_those_of(header.block)
         if self.receipts == "unknown":
             self.receipts = "no"
-            log.warning("receipts are held against blooms only", block=header.block.number)
+            log.warning("receipts are checked against blooms only", block=header.block.number)
         return False
 
 
