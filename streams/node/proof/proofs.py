@@ -63,7 +63,9 @@ class Proofs:
             )
         elif self.headers == "unknown":
             self.headers = "no"
-            log.warning("headers cannot be checked against their hashes", block=answer.number, hash=answer.hash[:80])
+            log.warning(
+                "headers cannot be checked against their hashes", block=answer.number, hash=answer.hash[:80]
+            )
 
     @property
     def blooms_hold_all(self) -> bool:
