@@ -113,6 +113,17 @@ def test_what_is_no_hexadecimal_number_is_refused(text: str) -> None:
         number(text)
 
 
+@pytest.mark.parametrize("text", ["0x1_00", "0xabg", "0x1-1", "0x10 ", "0x1\n0", "0x1é0", "0xx10"])
+def test_what_has_anything_but_digits_is_refused_as_a_number(text: str) -> None:
+    with pytest.raises(ValueError, match="not hexadecimal digits"):
+        encoded(number(text))
+
+
+@given(st.integers(0, 2**70), st.integers(0, 5))
+def test_a_number_with_leading_zeros_is_encoded_without_them(value: int, zeros: int) -> None:
+    assert encoded(number(f"0x{'0' * zeros}{value:X}")) == rlp.encode(value)
+
+
 POOL = ("0x", "0x00", "0x01", "0x80", "0x81", "0x0180", "0x8101", "0x8180", "0x0", "0x1", "0x018", "01", "0x 01", "0x0 1", "0x01 ", " ", "x")  # fmt: skip
 WELL_FORMED = 8
 """So many of them, the first."""

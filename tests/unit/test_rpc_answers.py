@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 from eth_utils.crypto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import NodeError
 from streams.node.answers import (
@@ -94,6 +96,31 @@ def test_takes_what_agrees_and_gives_it_in_lower_case() -> None:
     assert [receipt.to for receipt in body.receipts] == ["0x" + "bb" * 20, None]
     assert body.receipts[0].effective_gas_price_wei == 10**9
     assert header.logs_bloom == bloom_of(body.logs)
+
+
+@given(
+    st.lists(st.sampled_from(("ab", "AB", "Cd", "00", "0a")).map(lambda byte: "0x" + byte * 32), max_size=5)
+)
+def test_a_blocks_transactions_are_given_in_lower_case(hashes: list[str]) -> None:
+    header = header_of(msgspec.convert(block(transactions=hashes), BlockAnswer))
+    assert header.transactions == tuple(each.lower() for each in hashes)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["0x" + "ab" * 32 + "0x", "cd" * 32],  # digits that move from one to the other
+        ["0x" + "ab" * 31 + "a", "b0x" + "cd" * 32],
+        ["0x" + "ab" * 32, "xx" + "cd" * 32],
+        ["0x" + "ab" * 32, "00" + "cd" * 32],
+        ["", "0x" + "ab" * 32],
+        ["ab" * 33],
+        ["0x"],
+    ],
+)
+def test_a_transaction_that_is_no_hash_is_refused(texts: list[str]) -> None:
+    with pytest.raises(NodeError, match="is not a hash"):
+        header_of(msgspec.convert(block(transactions=texts), BlockAnswer))
 
 
 LIES = {

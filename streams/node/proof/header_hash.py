@@ -1,5 +1,6 @@
 """Compute a block's hash from the fields of its header."""
 
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -38,10 +39,6 @@ class HeaderFields(msgspec.Struct, frozen=True, rename="camel"):
     requests_hash: str | None = None
 
 
-_FIRST: Final = HeaderFields.__struct_fields__[:15]
-"""Those that every header has."""
-_LATER: Final = HeaderFields.__struct_fields__[15:]
-"""Those that upgrades added, in their order; one that a chain skipped before another is encoded as empty."""
 _NUMBERS: Final = frozenset(
     {
         "difficulty",
@@ -54,7 +51,10 @@ _NUMBERS: Final = frozenset(
         "excess_blob_gas",
     }
 )
-
+_in_order: Final = attrgetter(*HeaderFields.__struct_fields__)
+_ENCODERS: Final = tuple([number if name in _NUMBERS else string for name in HeaderFields.__struct_fields__])
+_FIRST: Final = 15
+"""So many fields every header has; upgrades added the others, in their order. One that a chain skipped before another is encoded as empty."""
 _NOTHING: Final = string("0x")
 
 
@@ -63,16 +63,12 @@ def header_hash(fields: HeaderFields) -> Hash | None:
 
     Raises: ValueError where a field is not a hexadecimal number or bytes.
     """
-    told = msgspec.structs.asdict(fields)
-    if any(told[name] is None for name in _FIRST):
+    told = _in_order(fields)
+    if None in told[:_FIRST]:
         return None
-    later = [name for name in _LATER if told[name] is not None]
-    names = (*_FIRST, *_LATER[: _LATER.index(later[-1]) + 1 if later else 0])
-    items = "".join([_item(name, told[name]) for name in names])
+    while told[-1] is None:
+        told = told[:-1]
+    items = "".join(
+        [_NOTHING if text is None else encode(text) for encode, text in zip(_ENCODERS, told, strict=False)]
+    )
     return Hash("0x" + keccak(encoded(listed(items))).hex())
-
-
-def _item(name: str, text: str | None) -> str:
-    if text is None:
-        return _NOTHING
-    return number(text) if name in _NUMBERS else string(text)

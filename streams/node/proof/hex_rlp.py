@@ -10,6 +10,8 @@ from typing import Final
 
 _SHORT: Final = 56
 """Payloads of fewer bytes have their length in the first byte."""
+_WORD_DIGITS, _WORD_HEAD = 64, "a0"
+"""Of 32 bytes: most are hashes."""
 _SMALL_NUMBERS: Final = ("80", *(f"{value:02x}" for value in range(1, 0x80)))
 
 
@@ -23,16 +25,25 @@ def encoded(digits: str) -> bytes:
 
 def string(text: str) -> str:
     """Encode a byte string, given as `0x` and digits. Raises: ValueError; the digits themselves are checked by `encoded`."""
-    digits = text[2:]
-    if text[:2] != "0x" or len(digits) % 2:
+    digits = text.removeprefix("0x")
+    if len(digits) == len(text) or len(digits) % 2:
         raise ValueError(f"{text[:80]!r} are not hexadecimal bytes")
+    if len(digits) == _WORD_DIGITS:
+        return _WORD_HEAD + digits
     if len(digits) == 2 and digits[0] in "01234567":
         return digits
     return string_head(len(digits) // 2) + digits
 
 
 def number(text: str) -> str:
-    """Encode a hexadecimal number: without leading zeros, zero as the empty string. Raises: ValueError."""
+    """Encode a hexadecimal number: without leading zeros, zero as the empty string.
+
+    Raises: ValueError; the digits of a longer number without leading zeros are checked by `encoded`.
+    """
+    digits = text.removeprefix("0x")
+    if 2 < len(digits) < len(text) and digits[0] != "0":
+        digits = "0" + digits if len(digits) % 2 else digits
+        return string_head(len(digits) // 2) + digits
     value = int(text, 16)
     if value < 0 or text[:2] != "0x":
         raise ValueError(f"{text[:80]!r} is not a hexadecimal number")
