@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from listener import HOST, listening
 from pydantic import SecretStr
 
 from pipeline.errors import AccessError
 from pipeline.units import ChainId
-from streams.devnet.ports import HOST
 from streams.kafka.access import KafkaAccess, Login
 from streams.kafka.readers import reading
 from streams.kafka.topics import check_topics
@@ -39,8 +39,6 @@ class Impostor:
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
-        finally:
-            writer.close()
 
     def _reply(self, api: int, version: int, body: bytes) -> bytes:
         if api == _API_VERSIONS:
@@ -58,12 +56,8 @@ class Impostor:
 
 @asynccontextmanager
 async def answering(impostor: Impostor) -> AsyncIterator[str]:
-    server = await asyncio.start_server(impostor.serve, HOST, 0)
-    try:
-        yield f"{HOST}:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await server.wait_closed()
+    async with listening(impostor.serve) as port:
+        yield f"{HOST}:{port}"
 
 
 def made_up(proof: bytes) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-_HOST = "127.0.0.1"
+from listener import HOST, listening
 
 
 class Relay:
@@ -17,13 +17,12 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(OSError, asyncio.CancelledError):
-            back, forth = await asyncio.open_connection(_HOST, self._upstream)
+        with suppress(OSError):
+            back, forth = await asyncio.open_connection(HOST, self._upstream)
             try:
                 await asyncio.gather(self._pass(reader, forth), self._pass(back, writer))
             finally:
                 forth.close()
-                writer.close()
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(1 << 16):
@@ -37,9 +36,5 @@ class Relay:
 async def relayed(upstream: int) -> AsyncIterator[Relay]:
     """Listen on a port of its own."""
     relay = Relay(upstream)
-    server = await asyncio.start_server(relay.serve, _HOST, 0)
-    relay.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(relay.serve) as relay.port:
         yield relay
-    finally:
-        server.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from kafka_logs import append
+from listener import HOST, listening
 from structlog.testing import capture_logs
 
 from pipeline.messages.processes import ProcessSeen
@@ -96,18 +97,15 @@ async def test_processes_of_one_instance_and_two_roles_or_signers_have_a_record_
     assert [each.seen.name for each in found] == [f"submit/here/{a}", f"submit/here/{b}", "work/here"]
 
 
-async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await reader.read()  # until the other side gives up
-    writer.close()
 
 
 @pytest.fixture
 async def nowhere() -> AsyncIterator[KafkaAccess]:
     """A broker that takes a connection and never answers."""
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    yield KafkaAccess(f"{host}:{port}")
-    server.close()
+    async with listening(hang) as port:
+        yield KafkaAccess(f"{HOST}:{port}")
 
 
 @pytest.mark.parametrize("lacks", ["broker", "answer", "topic"])

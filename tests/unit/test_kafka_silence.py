@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from listener import HOST, listening
 from structlog.testing import capture_logs
 
 from pipeline.errors import InfrastructureError
@@ -19,15 +20,11 @@ WAITS = "waits for the broker to answer"
 async def silent_broker(hangs_up_after_s: float) -> AsyncIterator[KafkaAccess]:
     """Accept connections on a port, and close each without a word after a time."""
 
-    async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await asyncio.sleep(hangs_up_after_s)
-        finally:
-            writer.close()
+    async def says_nothing(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(hangs_up_after_s)
 
-    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-    async with server:
-        yield KafkaAccess(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with listening(says_nothing) as port:
+        yield KafkaAccess(f"{HOST}:{port}")
 
 
 async def refused_with(kafka: KafkaAccess) -> list[str]:

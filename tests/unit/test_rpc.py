@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, web
+from listener import listening
 
 from pipeline.errors import BrokenAnswerError, CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
 from streams.node.budget import NodeBudget, RateLimit
@@ -349,12 +350,10 @@ async def test_a_host_without_an_address_is_named() -> None:
 
 
 async def test_a_node_that_hangs_up_in_the_middle_is_named() -> None:
-    async def hangs_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+    async def hangs_up(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        pass
 
-    server = await asyncio.start_server(hangs_up, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(hangs_up) as port:
         await _fails_at(f"http://127.0.0.1:{port}/{KEYS[0]}", f"from 127.0.0.1:{port}: ")
 
 
