@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def stop_signals_set_back() -> Iterator[None]:
 @pytest.fixture
 def evenkeel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run a command as in a terminal, at a width if one is named; log and signals are set back at the end."""
-    gc.collect()  # asyncio reports what an earlier test's tasks left when they are freed: not within a command's output
+    _free_what_is_left()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
 
@@ -67,3 +68,10 @@ def evenkeel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+def _free_what_is_left() -> None:
+    """Free what earlier tests left: asyncio would report it within a command's output, and pytest as this test's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
