@@ -1,11 +1,11 @@
 """Build and parse every key: of a shard's entries, of views and of a signer's journal.
 
-A key is its family and its parts, `observation/0x.../7`. Here is the only place that builds keys and takes them apart:
-`keys.observation(pool, index)` builds one, `keys.observation.parse(key)` gives pool and index back, `keys.observation.matches(key)` asks
-for the family, and `keys.observation.under(pool)` is what `Tables.group` lists those of a pool under. What only one venue has is
+A key is its family and its parts, `observation/0x.../7`. This is the only module that builds and parses keys:
+`keys.observation(pool, index)` builds one, `keys.observation.parse(key)` returns pool and index, `keys.observation.matches(key)` tests
+the family, and `keys.observation.under(pool)` is the group under which `Tables.group` lists those of a pool. Keys of only one venue are
 made with `kind` in the venue's package.
 
-An *item* is what can be read of the chain: a pool, an owner, a position or a balance; of some quarantines a book or a token.
+An *item* is a part of the chain's state that can be read: a pool, an owner, a position or a balance; a quarantine can also be of a book or a token.
 A *scope* is what an operator can pause: `ALL` or a book.
 """
 
@@ -20,7 +20,7 @@ Parts = TypeVarTuple("Parts")
 
 
 class Kind(Protocol[*Parts]):
-    """A kind of key: called with its parts it builds one."""
+    """A kind of key, which builds a key when it is called with the key's parts."""
 
     family: str
 
@@ -31,14 +31,14 @@ class Kind(Protocol[*Parts]):
         """Return whether a key is of this kind."""
 
     def under(self, first: object) -> str:
-        """Name what `Tables.group` lists keys with this first part under, where they have more."""
+        """Return the group under which `Tables.group` lists keys with this first part, where they have further parts."""
 
     def parse(self, key: str) -> tuple[*Parts]:
-        """Take a key apart; the last part is the whole rest. Raises: ImpossibleFactError."""
+        """Parse a key into its parts; the last part is the whole rest. Raises: ImpossibleFactError."""
 
 
 def kind(family: str, *readers: type[str] | type[int]) -> Any:
-    """Make a kind of one to four parts, each a text or a number; a venue makes its own. A plain function builds fastest."""
+    """Make a kind of key with one to four parts, each a text or a number; a venue makes its own kinds. A plain function builds fastest."""
     begins = f"{family}/"
     build: Any = (
         lambda a: f"{begins}{a}",
@@ -67,7 +67,7 @@ def kind(family: str, *readers: type[str] | type[int]) -> Any:
 
 
 def family(key: str) -> str:
-    """Name the kind of a key: its first part."""
+    """Return the family of a key: its first part."""
     return key.partition("/")[0]
 
 
@@ -77,7 +77,7 @@ def families(*kinds: "Kind[*tuple[Any, ...]] | str") -> frozenset[str]:
 
 
 def group_of(key: str) -> str:
-    """Name what an entry is listed under: `observation/P` for `observation/P/i`, `policy` for `policy/book`."""
+    """Return the group under which an entry is listed: `observation/P` for `observation/P/i`, `policy` for `policy/book`."""
     parts = key.split("/", 2)
     return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
@@ -85,9 +85,9 @@ def group_of(key: str) -> str:
 # ------------------------------------------------------------------ items, and the views of them
 pool: Kind[PoolId] = kind("pool", str)
 position: Kind[Address, TokenId] = kind("position", str, int)
-"""Of a contract that numbers positions, and one of them."""
+"""By the contract that numbers positions, and a position's number."""
 balance: Kind[Address, Address] = kind("balance", str, str)
-"""Of an account, in a token."""
+"""By account and token."""
 token: Kind[Address] = kind("token", str)
 book: Kind[BookId] = kind("book", str)
 counted_balances: Kind[BookId] = kind("counted-balances", str)
@@ -95,13 +95,13 @@ cell: Kind[PoolId] = kind("cell", str)
 basis: Kind[BookId] = kind("basis", str)
 watched: Kind[BookId] = kind("watched", str)
 told: Kind[BookId, int] = kind("told", str, int)
-"""Of a book, and the place of a venue."""
+"""By book, and the index of a venue."""
 prices: Kind[BookId] = kind("prices", str)
 stock: Kind[BookId] = kind("stock", str)
 unknown: Kind[BookId] = kind("unknown", str)
 missing: Kind[BookId] = kind("missing", str)
 summed: Kind[BookId, int] = kind("summed", str, int)
-"""Of a book, and the place of a venue."""
+"""By book, and the index of a venue."""
 POLICIES: Final = "policies"
 BOOK_ACCOUNTS: Final = "book-accounts"
 NATIVE_SUM: Final = "native-sum"
@@ -114,10 +114,10 @@ PRICE_RINGS: Final = "price-rings"
 FEEDS: Final = "feeds"
 SEQUENCERS: Final = "sequencers"
 DEPARTURES: Final = "departures"
-"""These are not entries: what follows from some is remembered under them."""
+"""These keys are not of entries: values derived from entries are cached under them."""
 ALL: Final = "all"
 SHARD: Final = "shard"
-"""What an operator resumes where a whole shard is halted."""
+"""The scope that an operator resumes when a whole shard is halted."""
 
 
 # ------------------------------------------------------------------ chain part
@@ -128,24 +128,24 @@ path: Kind[BookId] = kind("path", str)
 quarantine: Kind[str] = kind("quarantine", str)
 receipt: Kind[Hash] = kind("receipt", str)
 allowance: Kind[Address, Address, Address] = kind("allowance", str, str, str)
-"""Of an owner, in a token, for a spender."""
+"""By owner, token and spender."""
 cost: Kind[BookId] = kind("cost", str)
 volatility: Kind[BookId] = kind("volatility", str)
 warned: Kind[BookId] = kind("warned", str)
 departure: Kind[str] = kind("departure", str)
-"""Of what left a book, by its item."""
+"""By the item that left a book."""
 price: Kind[Address, int, int, int] = kind("price", str, int, int, int)
-"""Of a pool: seconds per interval, how many intervals are kept, and a place among them."""
+"""By pool, seconds per interval, number of kept intervals, and a slot among them."""
 feed: Kind[Address] = kind("feed", str)
 sequencer: Kind[Address] = kind("sequencer", str)
-"""Of its uptime feed."""
+"""By the sequencer's uptime feed."""
 frame: Kind[BlockNumber] = kind("frame", int)
 
 # ------------------------------------------------------------------ effects part
 effects: Kind[BookId] = kind("effects", str)
 plan: Kind[BookId] = kind("plan", str)
 intent: Kind[str] = kind("intent", str)
-"""Of a transaction that a plan asked for, by its digest."""
+"""By the intent's digest."""
 dry_run: Kind[BookId] = kind("dry-run", str)
 
 # ------------------------------------------------------------------ log part
@@ -157,11 +157,11 @@ WRITER: Final = "writer"
 policy: Kind[BookId] = kind("policy", str)
 rules: Kind[int] = kind("rules", int)
 passed: Kind[Offset] = kind("passed", int)
-"""Of a record that could not be read, by its offset."""
+"""By the offset of the unreadable record."""
 checked: Kind[str] = kind("checked", str)
 skipped_checks: Kind[PoolId] = kind("skipped-checks", str)
 pause: Kind[str] = kind("pause", str)
-"""Of a scope."""
+"""By scope."""
 resumed: Kind[str] = kind("resumed", str)
 gift: Kind[str] = kind("gift", str)
 adopted: Kind[str] = kind("adopted", str)
@@ -189,20 +189,20 @@ KEPT_FAMILIES: Final = families(
     adopted,
     order_word,
 )
-"""The first parts of the keys that no reorg takes back. All others are of the chain, whatever venue has them."""
+"""The families of entries that no reorg rewinds. All others belong to the chain part, whichever venue they are of."""
 
 
 def is_of_chain(key: str) -> bool:
-    """Return whether an entry goes back with a reorg."""
+    """Return whether an entry is rewound by a reorg."""
     return family(key) not in KEPT_FAMILIES
 
 
 class Place(NamedTuple):
-    """Where an entry belongs."""
+    """The groups in which an entry is listed, and its part of the state."""
 
     listed_under: str
     lists: tuple[str, ...]
-    """Its family, and what it is listed under where that is something else."""
+    """The entry's family, and its group where that is another one."""
     names: tuple[str, ...]
     """Whoever waits for a write to one of these hears of a write to it: the key itself, and the lists.
 
@@ -210,12 +210,12 @@ class Place(NamedTuple):
     """
     is_of_chain: bool
     is_in_view: bool
-    """Whether a view may be made of it."""
+    """Whether a view may depend on it."""
 
 
 @lru_cache(maxsize=4_096)
 def place_of(key: str) -> Place:
-    """Find where an entry belongs: asked at each write, and mostly of the same keys."""
+    """Return an entry's place. It is needed at each write, mostly for the same keys, so it is cached."""
     key, kind, listed_under = intern(key), intern(family(key)), intern(group_of(key))
     lists = (kind,) if kind == listed_under else (kind, listed_under)
     return Place(listed_under, lists, (key, *lists), is_of_chain(key), kind not in IN_NO_VIEW)
@@ -244,9 +244,9 @@ IN_NO_VIEW: Final = families(
     price,
     sequencer,
 )
-"""Families that no view of a pool, a position or a book is made of."""
+"""The families on which no view of a pool, a position or a book depends."""
 OF_AN_ITEM: Final = families(route, quarantine, checked, resumed)
-"""Entries that tell of the item in their key."""
+"""The families of entries about the item in their key."""
 
 
 def pool_of(key: str) -> PoolId:
@@ -255,18 +255,18 @@ def pool_of(key: str) -> PoolId:
 
 
 def item_of(key: str) -> str:
-    """Return what follows the family: for an entry that belongs to an item, the item. It is interned, as keys in a table are."""
+    """Return the key's part after the family: for an entry about an item, the item. It is interned, as keys in a table are."""
     return intern(key.partition("/")[2])
 
 
 def number_of(item: str) -> str:
-    """Take out of a position's item what a person calls it by: its number."""
+    """Return the number of a position's item, by which people name it."""
     return item.rpartition("/")[2]
 
 
 # ------------------------------------------------------------------ a signer's journal: the signer comes first in each
 journal_opened: Kind[Address] = kind("opened", str)
-"""By which a process finds the journal's end."""
+"""The marker by which a process finds the journal's end."""
 journal_seal: Kind[Address] = kind("seal", str)
 journal_standing: Kind[Address] = kind("signer", str)
 journal_cursor: Kind[Address, ShardId] = kind("cursor", str, int)
@@ -275,24 +275,24 @@ journal_intent: Kind[Address, str] = kind("intent", str, str)
 
 
 def signer_of(key: str) -> str:
-    """Take the signer out of a key of any journal; what is no such key may give anything."""
+    """Return the signer in a journal's key; the result for any other text is undefined."""
     return key.partition("/")[2].partition("/")[0]
 
 
 # ------------------------------------------------------------------ records of the output topics
 REWOUND: Final = "rewound"
-"""Of a record that says where a branch ended."""
+"""The key of a `Rewound` record."""
 process: Kind[str] = kind("process", str)
-"""Of a heartbeat: role, instance and, of a signer, its account."""
+"""By role, instance and, for a signer, its account."""
 shard: Kind[ShardId] = kind("shard", int)
-"""Of an alert about a whole shard."""
+"""The key of alerts about a whole shard."""
 
 
 def dead_letter(shard: ShardId, offset: Offset) -> str:
-    """Name a record that is not a message by its place."""
+    """Build the key of a dead letter: shard and offset of the record."""
     return f"{shard}/{offset}"
 
 
 def dead_letter_of(topic: str, shard: int, offset: int) -> str:
-    """Name a record of another topic than the shards' logs that nobody could take in."""
+    """Build the key of a dead letter from a topic other than the shards' logs."""
     return f"{topic}/{shard}/{offset}"

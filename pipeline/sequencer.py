@@ -20,9 +20,9 @@ class SequencerTrouble(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: SequencerReason
     told: str
-    """The same in words, with seconds."""
+    """The reason as a sentence, with seconds."""
     until_s: Seconds | None = None
-    """From when on prices count again if the feed does not answer otherwise; None: that cannot be told."""
+    """The time from which prices count again, if the feed's answer does not change; None: unknown."""
 
 
 def sequencer_trouble(

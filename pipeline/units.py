@@ -9,30 +9,30 @@ from typing import NewType
 Address = NewType("Address", str)
 """Lower-case 0x-hex of 20 bytes: the form in which nodes give it in logs."""
 PoolId = Address
-"""What a venue knows a pool by: the address of its contract, or the 0x-hex of 32 bytes where one contract keeps all pools."""
+"""The identifier of a pool at its venue: its contract's address, or the 0x-hex of 32 bytes where one contract has all pools."""
 Hash = NewType("Hash", str)
 """Lower-case 0x-hex of 32 bytes."""
 BookId = NewType("BookId", str)
 TokenId = NewType("TokenId", int)
-"""Number of a position of a contract that numbers them."""
+"""The number of a position at a contract that numbers its positions."""
 ChainId = NewType("ChainId", int)
 
 # When
 BlockNumber = NewType("BlockNumber", int)
 LogIndex = NewType("LogIndex", int)
-"""Place of a log within its block."""
+"""The index of a log in its block."""
 Seconds = NewType("Seconds", int)
 """A duration, or the seconds of a block's timestamp since 1970."""
 Term = NewType("Term", int)
-"""Grows with each start of a watcher; the lower one is ignored."""
+"""A watcher's number, which grows with each start; records of a lower one are ignored."""
 Offset = NewType("Offset", int)
-"""Place of a record in its partition; gapless in `events.v1`."""
+"""The offset of a record in its partition; gapless in `events.v1`."""
 ShardId = NewType("ShardId", int)
-"""Number of a partition, the same in every topic."""
+"""The number of a partition, the same in every topic."""
 
 # How much
 RawAmount = NewType("RawAmount", int)
-"""A token's smallest unit, signed where it is a delta."""
+"""An amount in a token's smallest unit; signed where it is a delta."""
 Wei = NewType("Wei", int)
 Bps = NewType("Bps", int)
 """Ten-thousandths."""
@@ -40,9 +40,9 @@ Pips = NewType("Pips", int)
 """Millionths: the unit of a V3 fee."""
 
 LogPrice = NewType("LogPrice", int)
-"""Logarithm of a price to the base 1.0001, rounded down: a step is .01 %."""
+"""The logarithm of a price to the base 1.0001, rounded down; a step is 0.01 %."""
 LogBps = NewType("LogBps", int)
-"""How far two prices are apart, as the difference of their `LogPrice`: n is a factor of 1.0001**n, about n ten-thousandths."""
+"""The distance of two prices as the difference of their `LogPrice`: n is a factor of 1.0001**n, about n ten-thousandths."""
 
 # Uniswap V3
 SqrtPriceX96 = NewType("SqrtPriceX96", int)
@@ -53,4 +53,4 @@ GrowthX128 = NewType("GrowthX128", int)
 """Fees per unit of liquidity as Q128.128, modulo 2**256."""
 
 NATIVE = Address("native")
-"""Stands for the chain's own coin where a token's address is expected."""
+"""The chain's own coin, where a token's address is expected."""

@@ -15,9 +15,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     minimums: tuple[Minimum, ...] = ()
     is_private: bool = False
-    """Nobody but a relay may be shown it before it is mined."""
+    """It may be sent to a private relay only, until it is mined."""
     phase: Phase | None = None
-    """Of which it is, where it goes out with an earlier one."""
+    """Its phase, where it is submitted together with an earlier phase."""
 
 
 DraftT = TypeVar("DraftT", bound=Draft)
@@ -30,10 +30,10 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     skips: bool = False
     """The phase has nothing to do."""
     why: str = ""
-    """Why it is not as before; empty: it is."""
+    """Why the plan continues differently than before; empty: it does not."""
 
 
 def with_data(made: DraftT, data_gas: int) -> DraftT:
-    """Raise a gas limit by what posting the transaction's data takes."""
+    """Raise a gas limit by the gas for posting the transaction's data."""
     call = msgspec.structs.replace(made.call, gas_limit=made.call.gas_limit + data_gas)
     return msgspec.structs.replace(made, call=call)

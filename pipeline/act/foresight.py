@@ -16,38 +16,38 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     now_s: Seconds
     base_fee_wei: Wei
     base_price: Price
-    """The reference price of base in raw quote, by which costs are counted: not spot, where the venue has another."""
+    """The reference price of base in raw quote, at which costs are valued; spot only where the venue has no other."""
     in_part: bool = False
-    """Waiting has cost as much as making the phase twice would: of what does not fit at once a part goes in."""
+    """Waiting has cost as much as making the phase twice would, so a part of what does not fit at once may be placed."""
 
 
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """The expected result of a plan at present prices."""
 
     moved_quote: RawAmount
-    """What is freed and what may be deployed, at spot."""
+    """The value of what is withdrawn and of what may be deployed, at spot."""
     gas_limit: int
-    """Of all its transactions together."""
+    """The gas limits of all its transactions together."""
     gas_expected: int
-    """What they usually use."""
+    """The gas that they usually use."""
     transactions: int
     share_before_bps: Bps
     share_after_bps: Bps
-    """Of the book, at the price that our own trade leaves."""
+    """The book's share after the plan, at the price after its own trade."""
     was_idle: bool
-    """The book earns nothing now: no liquidity of its is in range."""
+    """The book earns nothing now: none of its liquidity is in range."""
     is_active: bool
-    """What is deployed earns at the price that our own trade leaves."""
+    """The deployed liquidity is in range at the price after the plan's own trade."""
     deploys: bool
-    """Anything is deployed at all."""
+    """The plan deploys anything at all."""
     deployed_quote: RawAmount
-    """What is deployed, at spot."""
+    """The value of what is deployed, at spot."""
     most_deployed_quote: RawAmount
-    """What the venue takes of it at once, at spot."""
+    """The largest value that the venue takes at once, at spot."""
     fits: bool
-    """It takes all of it."""
+    """The venue takes all of it."""
     cut_short: str = ""
-    """Why it is only a step towards the target; empty: it is the whole way."""
+    """Why the plan is only a step towards the target; empty: it goes all the way."""
 
     def deviations(self, policy: Policy) -> tuple[int, int]:
         """Return how far the share is from its target now and after the plan, in bps."""
@@ -60,31 +60,31 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
     sells_base: bool
     base: RawAmount
-    """What is sold or bought of it."""
+    """The amount of base that is sold or bought."""
     quote: RawAmount
-    """What that brings or costs."""
+    """The quote that the trade brings or costs."""
     limited: str = ""
-    """Why it is not all that was asked for; empty: it is."""
+    """Why the trade is smaller than requested; empty: it is not."""
 
 
 class Freed(msgspec.Struct, frozen=True, kw_only=True):
-    """What part of a book's liquidity pays when it is withdrawn."""
+    """The amounts that a part of a book's liquidity pays when it is withdrawn."""
 
     hundredths: int
-    """Of each of the book's ranges."""
+    """The withdrawn part of each of the book's ranges."""
     base: RawAmount
     quote: RawAmount
     gas_limit: int
-    """Of all transactions that it takes."""
+    """The gas limits of all its transactions together."""
     transactions: int
 
 
 class TradeCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What trades cost, in raw quote at the reference price."""
+    """The cost of trades, in raw quote at the reference price."""
 
     fee: int = 0
-    """What the venue takes."""
+    """The venue's fee."""
     impact: int = 0
-    """What is lost beyond the fee: at least 0."""
+    """The loss beyond the fee; at least 0."""
     way_back: int = 0
-    """What is lost when arbitrage undoes the impact."""
+    """The loss when arbitrage undoes the impact."""

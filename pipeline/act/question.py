@@ -35,20 +35,20 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     drafts: tuple[Draft, ...]
     notional_quote: RawAmount
     value_quote: RawAmount
-    """The whole book's."""
+    """The value of the whole book."""
     prices: Mapping[Address, Price]
-    """In raw quote at spot, of each of the book's tokens that has one."""
+    """The spot prices in raw quote of the book's tokens that have one."""
     foreseen: Foreseen | None
-    """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
+    """The whole plan's foreseen result, where these are its first transactions: limits on a whole action are checked then."""
     kind: GoalKind = "rerange"
     is_urgent: bool = False
-    """The plan takes risk away that does not wait."""
+    """The plan reduces a risk that cannot wait."""
 
     missed_quote: RawAmount = RawAmount(0)
-    """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost that much more."""
+    """The fees missed since the phase was first held back while its tokens were withdrawn. Going on may cost that much more."""
 
     gas_foreseen: RawAmount | None = None
-    """In raw quote, of the whole plan at its limits; None: it begins now, or has waited outside for long enough."""
+    """The foreseen gas cost of the whole plan at its limits, in raw quote; None: the plan begins now, or its tokens were withdrawn for long enough."""
 
     @property
     def only_resets(self) -> bool:
@@ -74,22 +74,22 @@ Guard = Callable[[Question], str | None]
 
 
 class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
-    """A venue's own guards, each with its reason code, in the order in which they are asked."""
+    """A venue's own guards, each with its reason code, in the order in which they are evaluated."""
 
     prices: Mapping[GuardReason, Guard]
-    """Whether its price is to be believed: asked after those of the block, and not of what only takes permissions back."""
+    """The guards of the venue's price, evaluated after those of the block, except for phases that only revoke allowances."""
     sizes: Mapping[GuardReason, Guard]
-    """Whether what is to move fits the venue: asked before amounts and costs."""
+    """The guards of what the venue can take, evaluated before those of amounts and costs."""
     calls: Mapping[GuardReason, Guard]
-    """Whether the calldata says what was meant, read back from its bytes: asked last."""
+    """The guards of the decoded calldata, evaluated last."""
     passing: frozenset[GuardReason]
-    """Those of them that follow from one block's prices: the next may not give them."""
+    """The reasons that depend on one block's prices and may be gone at the next block."""
     trading: frozenset[Step] = frozenset()
-    """Steps that trade."""
+    """The steps that trade."""
     securing: frozenset[Step] = frozenset()
-    """Steps that only take risk away and need no price: they go while the chain's sequencer is down."""
+    """The steps that only reduce risk and need no price: they are allowed while the chain's sequencer is down."""
     of_trades: frozenset[GuardReason] = frozenset()
-    """What holds a trade back and would let go on what is placed without it."""
+    """The reasons that refuse a trade, but not a placement without the trade."""
 
     def of_trading(self, question: Question) -> bool:
         """Return whether a phase trades."""

@@ -36,11 +36,11 @@ class HeldItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An item that a book has at a venue: a position, or a balance."""
 
     item: str
-    """Its key: `position/...`, `balance/...`."""
+    """The item's key: `position/...`, `balance/...`."""
     exposures: tuple[Exposure, ...]
     provides_liquidity: bool = False
     in_range: bool = False
-    """It provides liquidity at the present price."""
+    """Whether it provides liquidity at the present price."""
 
     @property
     def is_empty(self) -> bool:
@@ -66,7 +66,7 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
     token0: Address
     token1: Address
     price: Price
-    """Of token0 in token1."""
+    """The price of token0 in token1."""
 
     def of(self, token: Address) -> tuple[Address, Price] | None:
         """Return what a token is traded for, and its price; None where the pool does not trade it."""

@@ -14,15 +14,15 @@ WHOLE_BPS = 10_000
 
 
 class Tracked(msgspec.Struct, kw_only=True):
-    """What a block changed."""
+    """The changes of a block."""
 
     swaps: list[tuple[RawLog, Fact]]
     quarantined: dict[str, str]
-    """Item to reason."""
+    """The reason of each item that was put into quarantine."""
 
 
 class Summed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a book has at one venue, summed by token and kind."""
+    """A book's exposures at one venue, summed by token and kind."""
 
     items: Sequence[HeldItem]
     by_token: Mapping[Address, Mapping[ExposureKind, int]]
@@ -34,24 +34,24 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """A book after a block. Amounts are raw; values are in the policy's quote, rounded down."""
 
     parts: tuple[Summed, ...]
-    """What it has, venue by venue."""
+    """The exposures by venue."""
     holdings: tuple[Holding, ...]
     """The net of each of the policy's tokens, by kind."""
     prices: Mapping[Address, Price]
-    """In raw quote, of each token that has one."""
+    """The prices in raw quote of the tokens that have one."""
     values_quote: Mapping[Address, RawAmount]
-    """Of each of the policy's tokens that has a price."""
+    """The values of the policy's priced tokens."""
     base_amount: RawAmount
     quote_amount: RawAmount
-    """Quote and its equivalents."""
+    """The amount of quote and its equivalents."""
     unpriced: tuple[Address, ...]
-    """Tokens that it has, and that have no price."""
+    """The held tokens without a price."""
     base_price: Price
-    """Raw quote per raw base."""
+    """The price of base, in raw quote per raw base."""
     base_value_quote: RawAmount
     value_quote: RawAmount
     base_share_bps: Bps
-    """Of the value; 0 in an empty book."""
+    """The base's share of the value; 0 in an empty book."""
     has_liquidity: bool
     any_in_range: bool
 

@@ -10,19 +10,19 @@ class LendingAsset(msgspec.Struct, frozen=True, kw_only=True):
 
     token: Address
     unit: int
-    """Of the token: ten to its decimals."""
+    """The raw units of a whole token: ten to its decimals."""
     price: int
-    """Of a whole token, by the market's oracle: only ratios of it mean anything."""
+    """The price of a whole token by the market's oracle; only ratios of such prices have a meaning."""
     collateral: RawAmount
-    """What counts as collateral, raw."""
+    """The raw amount that counts as collateral."""
     threshold_bps: Bps
-    """Which share of the collateral's value counts against liquidation."""
+    """The share of the collateral's value that counts against liquidation."""
     debt: RawAmount
 
 
 class LendingAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as a whole."""
+    """An account at a lending market, with its assets and its health."""
 
     assets: tuple[LendingAsset, ...]
     health_wad: int
-    """The health factor as the market's contract tells it: below 10^18 the account may be liquidated."""
+    """The health factor as the market's contract computes it: below 10^18 the account may be liquidated."""

@@ -25,15 +25,15 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     item: str
-    """What the reference is of: a pool, a feed, or a token."""
+    """The key of the reference's pool, feed or token."""
     until_s: Seconds | None = None
-    """From when on the reference is known, if that can be told."""
+    """The time from which the reference is known, where it can be computed."""
     apart_bps: Bps | None = None
     """How far spot is from the reference."""
 
     @property
     def told(self) -> str:
-        """Describe it in one line."""
+        """Describe the doubt in one line."""
         if self.apart_bps is not None:
             return f"spot is {self.apart_bps} bps from the reference by {self.item}"
         known = "" if self.until_s is None else f", before {self.until_s}"
@@ -60,16 +60,16 @@ class ReferenceNow(msgspec.Struct, frozen=True, kw_only=True):
 
     token: Address
     item: str
-    """What the reference is of: a pool, a feed, or a token."""
+    """The key of the reference's pool, feed or token."""
     within_bps: Bps
     price: Price | None
     """Raw quote per raw token; None where it is not known."""
     doubt: Doubt | None
-    """Why it is not known, or that spot is too far from it; None: neither."""
+    """The reason why it is unknown or spot is too far from it; None: neither."""
     apart_bps: Bps | None
-    """How far spot is from it."""
+    """How far spot is from this price."""
     age_s: Seconds | None
-    """Age of a feed's last answer; None where nothing was answered, and for what pools show."""
+    """The age of a feed's last answer; None for a feed without an answer, and for pools."""
 
 
 def references_now(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> list[ReferenceNow]:

@@ -15,8 +15,8 @@ class PoolSpan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     bounds: Mapping[str, int]
-    """By measure of the pool: its first value outside, from below."""
+    """The first value of each of the pool's measures that is outside the span, from below."""
     amounts: Mapping[Address, tuple[int, int]]
-    """By token: the least and the most by which the book's amount can differ from what it is now."""
+    """By token, the least and the largest difference of the book's amount from its present one."""
     spots: tuple[Spot, Spot]
     """The lowest and the highest price of the pool."""

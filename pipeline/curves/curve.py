@@ -27,11 +27,11 @@ class Point(NamedTuple):
     quote: float
     value: float
     delta: float
-    """Of the value to the price, in base."""
+    """The derivative of the value with respect to the price, in base."""
     gamma: float
-    """Of the delta to the price."""
+    """The derivative of delta with respect to the price."""
     lvr_per_variance: float
-    """Loss versus rebalancing per time, divided by the variance of the log price in that time."""
+    """The loss versus rebalancing per time, divided by the variance of the log price in that time."""
 
 
 class Curve:

@@ -11,7 +11,7 @@ class Derived(msgspec.Struct, frozen=True, kw_only=True):
     equation: str
     parameters: tuple[str, ...]
     formulas: Mapping[str, str]
-    """By name, simplified; in the price P where it could be solved, else in the holdings x and y."""
+    """The simplified formulas by name; in the price P where the equation can be solved for it, else in the holdings x and y."""
     sources: Mapping[str, str]
     """Functions: `on_curve` (left minus right, price) and `at_holdings` of x, y and the parameters; where there is a closed
     form `at_price` of P, `at_base` of x (quote and price), and of the parameters alone `low` and `high`, the prices where a token runs out."""

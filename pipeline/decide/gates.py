@@ -25,7 +25,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     item: str | None = None
     until_s: Seconds | None = None
-    """From when on it may be otherwise, where that is known."""
+    """The earliest time at which the decision may differ, where it is known."""
 
 
 class Unknown(Refused, frozen=True, kw_only=True):

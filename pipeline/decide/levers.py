@@ -27,7 +27,7 @@ class Unfit(msgspec.Struct, frozen=True, kw_only=True):
     lever: Lever
     reason: Literal["no_lever"]
     item: str
-    """What it does not move."""
+    """The item that the lever does not move."""
 
 
 def is_hedge(judged: object) -> bool:

@@ -13,7 +13,7 @@ from pipeline.venues.registry import venues
 
 
 class LogFilter(msgspec.Struct, frozen=True):
-    """What a shard looks for in a block; derived from its tables before each block."""
+    """The logs and senders that concern a shard, derived from its tables before each block."""
 
     of_venues: tuple[LogInterest, ...]
     senders: frozenset[Address]
@@ -23,7 +23,7 @@ class LogFilter(msgspec.Struct, frozen=True):
         return frozenset().union(*(interest.emitters() for interest in self.of_venues))
 
     def words(self) -> tuple[LogWords, ...]:
-        """List what logs must hold to concern the shard, alternatives."""
+        """List the alternatives of addresses and topics by which a log concerns the shard."""
         return tuple(words for interest in self.of_venues for words in interest.words())
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:

@@ -19,14 +19,14 @@ from pipeline.venues.port import VenueBlock
 
 
 class FailedItems:
-    """Which items fail within one block, and which were in quarantine before."""
+    """The items that fail within one block, and those that were in quarantine before."""
 
     def __init__(self, shard: Shard) -> None:
         """Start from the items in quarantine."""
         self.reasons: dict[str, str] = {}
-        """Reason by item that fails within this block."""
+        """The reasons by item that fails within this block."""
         self.held = quarantined(shard.tables)
-        """By item that was in quarantine before."""
+        """The quarantines by item that was in quarantine before."""
 
     def is_closed(self, item: str) -> bool:
         """Return whether an item must not be updated, because of this block or of an earlier one."""

@@ -18,7 +18,7 @@ from pipeline.units import Bps, RawAmount
 
 _RATIO_STEP_BPS = 100
 _LEAST_ACT_BPS = 50
-"""A range that is left bends no more, and the law would act on any stray: interest alone makes one at each block."""
+"""The least edge of a derived band: out of range the gamma is 0, and the formula would act on any deviation, such as the interest of each block."""
 _PIPS = 1_000_000
 _PERMILLE = 1_000
 
@@ -32,14 +32,14 @@ class HedgeAim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Security(NamedTuple):
-    """What secures a short of the base. Amounts are raw."""
+    """The security of a short of the base. Amounts are raw."""
 
     own_quote: RawAmount
-    """What is collateral or could become it, valued, less what the debt's sale brought into it: that may be placed elsewhere."""
+    """The value of what is collateral or could become it, less the proceeds of the sold debt, which may be placed elsewhere."""
     counts_bps: Bps
-    """Which share of it counts against liquidation."""
+    """The share of it that counts against liquidation."""
     hedged_base: RawAmount
-    """What a ratio of 1 borrows."""
+    """The amount of base that a ratio of 1 borrows."""
     largest_debt: RawAmount | None = None
 
 
@@ -62,14 +62,14 @@ def safe_ratio_bps(auto: AutoRatio, sigma_ppm: int, behind: Security, price: Pri
 
 
 class BandInputs(NamedTuple):
-    """A book's delta and gamma, and the costs that the law of the band weighs against them. Units: whole tokens."""
+    """The inputs of the derived band: a book's gamma, value and base, and the cost of a step. Units: whole tokens."""
 
     price: float
     gamma: float
     value: float
-    """Of the book, in quote."""
+    """The book's value in quote."""
     base: float
-    """All that the book has, what is owed added."""
+    """The book's whole base, with the debt added."""
     step_cost: float
 
 

@@ -64,7 +64,7 @@ class Deleverage(NamedTuple):
     debt: float
     threshold: float
     floor: float
-    """Of the health factor after a withdrawal, before what it brings has repaid debt."""
+    """The least health factor after a withdrawal, before its proceeds have repaid debt."""
     swap_cost: float
 
     def loops(self, total: float) -> list[float]:

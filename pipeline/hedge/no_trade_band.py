@@ -15,11 +15,11 @@ from typing import NamedTuple
 from pipeline.errors import HedgeError
 
 _HALVINGS = 80
-"""Of an interval of length 1, until it is shorter than the spacing of floats."""
+"""The number of halvings until an interval of length 1 is shorter than the spacing of floats."""
 
 
 class NoTradeBand(NamedTuple):
-    """Where to act, and how far to trade back. Units: whole base, of the net delta on either side of its target."""
+    """The edges of a band: where to act, and how far to trade back. Units: whole base, of the net delta on either side of its target."""
 
     back_to: float
     act_at: float

@@ -68,17 +68,17 @@ SETTLE: HedgePhase = "settle"
 
 
 class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
-    """What a book has at its hedge's venue."""
+    """A book's position at its hedge's venue."""
 
     size: RawAmount
-    """Raw base, short."""
+    """The size of the short, in raw base."""
     collateral: RawAmount
     """Of the collateral's token: what stands against the size. Of a future that is its margin and what the size was sold for, so that
     everywhere the position is worth its collateral less what the size is worth."""
     health_bps: int | None
-    """In bps of 1; below 1 it may be liquidated. Rounds: down. None where the position is empty."""
+    """The health factor in bps of 1; below 1 the position may be liquidated. Rounds: down. None where it is empty."""
     order: Order | None = None
-    """The last one, where the venue takes orders; what it has changed is in size and collateral."""
+    """The last order, at a venue that takes orders; size and collateral include its effect."""
 
     @property
     def waits(self) -> bool:
@@ -87,12 +87,12 @@ class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HedgeCarry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a position pays and earns per year, at present rates and without compounding; negative the other way round."""
+    """The interest of a position per year, at present rates and without compounding; a negative value has the opposite direction."""
 
     pays_base: int
-    """Raw base by which the position grows. Rounds: up."""
+    """The raw base by which the debt grows. Rounds: up."""
     earns: int
-    """Raw collateral. Rounds: down."""
+    """The raw collateral that is earned. Rounds: down."""
 
 
 class HedgeChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ class HedgeDraft(Draft, frozen=True, kw_only=True):
 
 
 class Misfit(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a venue would refuse a change."""
+    """The reason why a venue would refuse a change."""
 
     reason: GuardReason
     detail: str
@@ -136,11 +136,11 @@ class HedgeVenue(Protocol):
     """A deployment at which a book's base is hedged. All methods raise PipelineError where something is not known."""
 
     step: int
-    """In which sizes are counted, raw base."""
+    """The step in which the venue counts sizes, in raw base."""
     takes_any_collateral: bool
-    """A token other than the quote may secure a position."""
+    """Whether a token other than the quote may secure a position."""
     usual_gas: Mapping[Step, int]
-    """What a transaction of each step usually uses."""
+    """The usual gas of a transaction of each step."""
     gas_limits: Mapping[Step, int]
 
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
@@ -153,7 +153,7 @@ class HedgeVenue(Protocol):
         """Return a book's position, its last order as `order_as_said` gives it, where the venue takes orders."""
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
-        """Return what the position pays and earns per year."""
+        """Return the interest of the position per year."""
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
         """Return which share of the collateral counts against liquidation."""

@@ -15,7 +15,7 @@ class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
     move: HedgeMove
     net: int
     whole: bool = True
-    """It is not a mere step: what is left is within the band."""
+    """The change reaches the target: what is left is within the band."""
 
 
 def hedged_base(hedge: Hedge, long: int) -> RawAmount:

@@ -25,7 +25,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     gas_wei: Wei
     tokens: frozenset[Address]
-    """In which the amounts are. More than one where the budget's token was changed: then their sum says nothing."""
+    """The tokens of the amounts. More than one where the budget's token was changed: then their sum has no meaning."""
 
 
 def spent_within(

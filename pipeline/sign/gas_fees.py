@@ -28,7 +28,7 @@ class Fees(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeeCaps(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that may be offered per unit of gas: in total, and of that as the tip."""
+    """The highest fees that may be offered per unit of gas: in total, and as the tip."""
 
     max_fee_wei: Wei
     tip_wei: Wei
@@ -38,7 +38,7 @@ class FeeMarket(msgspec.Struct, frozen=True, kw_only=True):
     """The chain's base fee and tip at the head."""
 
     base_fee_wei: Wei
-    """Of the next block."""
+    """The base fee of the next block."""
     tip_wei: Wei
 
 
@@ -70,7 +70,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 
     why: str
     cancels: bool
-    """What is signed for it is cancelled at once. Otherwise only what is stuck is, instead of a bump."""
+    """Its signed transactions are cancelled at once; otherwise only stuck ones are, in place of a bump."""
 
 
 class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,11 +78,11 @@ class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
 
     bump_after_blocks: int
     max_fee_per_gas_wei: Wei
-    """The intent's own cap counts too."""
+    """The highest fee per gas; the intent's own cap applies too."""
     cancel_max_fee_per_gas_wei: Wei
     max_tip_wei: Wei
     max_gas_wei: Wei
-    """What one nonce may cost, whichever of its versions is mined: bumps and cancellations too."""
+    """The most gas that one nonce may cost, whichever of its attempts is mined, bumps and cancellations included."""
     max_gas_wei_per_day: Wei
     cancel_gas: int = CANCEL_GAS
 

@@ -114,13 +114,13 @@ def mark_refused(account: Account, transaction_hash: Hash, refusal: SendRefusal)
 
 # ------------------------------------------------------------------ what the chain says
 class ChainView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the chain says of a signer at one head."""
+    """A signer's nonce and mined attempts on the chain at one head."""
 
     head: BlockRef
     nonce: int
-    """How many of its transactions are in the head's branch."""
+    """The number of its transactions on the head's branch."""
     inclusions: Mapping[Hash, Inclusion]
-    """Of the attempts, those that are in it."""
+    """The attempts that are mined on that branch."""
 
 
 def reconcile(account: Account, view: ChainView) -> Account:

@@ -20,12 +20,12 @@ class Remembered:
         self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._of_families: dict[str, Any] = {}
         self._remembered_of: defaultdict[str, list[str]] = defaultdict(list)
-        """By family: under which keys something is remembered that follows from its entries."""
+        """By family, the keys of cached values that depend on its entries."""
         self._writes: defaultdict[str, int] = defaultdict(int)
         self.seen_writes = 0
-        """Counts the writes, also those taken back, to what views are made of."""
+        """The number of writes, undone ones included, to entries on which views depend."""
         self._touched: dict[str, Place] = {}
-        """The keys that were written to since somebody last asked."""
+        """The keys that were written since the last call of `take_touched`."""
 
     def writes(self, *listed_under: str) -> tuple[int, ...]:
         """Count the writes, undone ones included, to the entries of each family or under each prefix, for `derived`."""

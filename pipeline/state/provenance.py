@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 _DIGITS = 16
-"""Of a digest, that an id has."""
+"""The number of a digest's hex digits in an id."""
 
 
 class ProvenanceFields(TypedDict):
@@ -24,7 +24,7 @@ class ProvenanceFields(TypedDict):
 
 
 class Provenance:
-    """Where an output comes from: one record of the log, at the head that it led to."""
+    """The cause of a record's outputs: the record's offset, and the head after it."""
 
     def __init__(self, *, shard: ShardId, offset: Offset, block: BlockRef | None, chain_id: ChainId) -> None:
         """Take the head after the record."""
@@ -35,7 +35,7 @@ class Provenance:
         self.because_of = Cause(shard=shard, offset=offset, block=block)
         self.rules = rules.RULES
         self._begun: dict[str, _Hash] = {}
-        """Of each subject that outputs of the chain are about: the digest's beginning, which they share."""
+        """By subject of outputs about the chain, the state of the digest that their ids share."""
 
     def stamp(
         self, kind: str, subject: str, *, action: str = "", policy_version: str = ""

@@ -16,7 +16,7 @@ from pipeline.units import BookId
 
 _SPARE_ALARMS = 64
 _LEAST_AWAKE, _MOST_AWAKE = 8, 64
-"""How many times a book does not rest."""
+"""The bounds of the number of times for which a book does not rest."""
 _NOTHING: AbstractSet[str] = frozenset()
 
 
@@ -24,31 +24,31 @@ class RestEnd(msgspec.Struct, frozen=True, kw_only=True):
     """The writes and bounds that end a book's rest."""
 
     watched: tuple[tuple[str, ...], ...]
-    """Keys of entries, or what entries are listed under: any write to one of them. In parts, each of which may be the last rest's."""
+    """The keys of entries, or groups of entries, any write to which ends the rest. In parts, of which some may be those of the last rest."""
     bounds: Mapping[str, int]
-    """By measure: its first value that ends the rest, from below. A measure that falls is counted negative."""
+    """By measure, the first value that ends the rest, from below. A falling measure is counted negative."""
 
 
 class Rests:
-    """The books of a shard: those that rest, and those that every block looks at."""
+    """The idle books of a shard ("resting"), and those that are evaluated at every block."""
 
     def __init__(self) -> None:
         """Start without books."""
         self._books: tuple[Policy, ...] = ()
         self._awake: dict[BookId, Policy] = {}
         self._resting: dict[BookId, tuple[int, Policy]] = {}
-        """By book: the rest's number among all, and the policy."""
+        """By book, the number of its rest, and its policy."""
         self._watchers: defaultdict[str, set[BookId]] = defaultdict(set)
-        """Whoever has ever watched: one that no longer does is looked at for nothing."""
+        """By name, the books that have ever watched it; one that no longer does is evaluated in vain."""
         self._watched: dict[BookId, tuple[tuple[str, ...], ...]] = {}
-        """By book: what it watched in its last rest."""
+        """By book, the names that it watched in its last rest."""
         self._alarms: defaultdict[str, list[tuple[int, int, BookId]]] = defaultdict(list)
-        """By measure: a heap of bounds, each with its rest's number; those of rests that have ended are passed over."""
+        """By measure, a heap of bounds, each with the number of its rest; bounds of ended rests are ignored."""
         self._ended_by: dict[BookId, AbstractSet[str]] = {}
-        """By book: what had been written when its last rest ended, of all names that are watched; nothing where a measure ended it."""
+        """By book, the watched names whose writes ended its last rest; empty where a measure ended it."""
         self._awake_for: dict[BookId, int] = {}
         self._stays: dict[BookId, int] = {}
-        """By book: how many times it did not rest last, while writes alone have ended its rests."""
+        """By book, for how many blocks it last stayed awake, while only writes have ended its rests."""
         self._looked_at: set[BookId] = set()
         self._count = 0
 

@@ -22,9 +22,9 @@ class Shard:
         self.id = id
         self.tables = Tables(entries)
         self.rules = self._last_rules()
-        """Under which the shard's last record was decided; None before the first."""
+        """The rules under which the shard's last record was decided; None before the first."""
         self.rests = Rests()
-        """Which books need no look until something changes."""
+        """The idle books, which are not evaluated until something changes."""
         self.shown: Any = None
         """What the shard showed after its last record, where that is remembered: see `pipeline/advance/shard_views.py`."""
         self._working: dict[str, object] = {}

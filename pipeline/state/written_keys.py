@@ -16,9 +16,9 @@ class WrittenKeys:
         self._present = present
         self._count = 0
         self._writes: dict[str, dict[str, int]] = {}
-        """Of what somebody reads: the number of each key's last write, the latest last."""
+        """By family or prefix that has a reader, the number of each key's last write, the latest last."""
         self._read: dict[tuple[str, str], int] = {}
-        """By family or prefix, and reader: the number of the last write that it was given."""
+        """By family or prefix, and reader, the number of the last write that the reader has received."""
 
     def note(self, lists: Iterable[str], key: str) -> None:
         """Note that a key was written, for all readers of its family or prefix."""

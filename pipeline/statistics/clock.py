@@ -13,30 +13,30 @@ class LogPrices(NamedTuple):
     """A pool's log price, each valid from its moment until the next one; the last until `end_s`."""
 
     at_s: Sequence[int]
-    """Ascending; of several at one moment the last counts."""
+    """The times, ascending; of several equal ones the last counts."""
     log: Sequence[float]
     end_s: int
     every_s: int = 1
-    """How often it is known: a shorter clock sees nothing more."""
+    """The sampling interval of the prices, below which a stride has no further information."""
 
     @property
     def span_s(self) -> int:
-        """For how long the price is known."""
+        """The length of time for which the price is known."""
         return self.end_s - self.at_s[0]
 
 
 class Moves(NamedTuple):
-    """What the clocks of one stride saw."""
+    """The price moves over all intervals of one stride."""
 
     stride_s: int
     squares: list[float]
-    """Of the log price's moves, per interval, averaged over the offsets."""
+    """The squared moves of the log price per interval, averaged over the offsets."""
     bipower: float
-    """Mean product of neighbouring moves, scaled to the mean square of moves that do not jump."""
+    """The mean product of neighbouring moves, scaled to the mean square of moves without jumps."""
 
     @property
     def square(self) -> float:
-        """The mean square."""
+        """The mean of the squared moves."""
         return math.fsum(self.squares) / len(self.squares)
 
 

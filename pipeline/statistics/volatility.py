@@ -25,30 +25,30 @@ FEWEST_MOVES = 20
 
 
 class AtStride(msgspec.Struct, frozen=True, kw_only=True):
-    """Volatility by one clock. Units: millionths per square root of a year."""
+    """The volatility at one stride. Units: millionths per square root of a year."""
 
     stride_s: int
     shown_ppm: int
-    """As sampled."""
+    """The volatility of the samples."""
     corrected_ppm: int
-    """With what the fee band hides."""
+    """The volatility with the part that the fee band hides."""
     is_long: bool
-    """Against the band: the correction is small."""
+    """The moves are large against the fee band, so the correction is small."""
 
 
 class Volatility(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate. Units: millionths per square root of a year."""
+    """An estimate of volatility. Units: millionths per square root of a year."""
 
     sigma_ppm: int
     low_ppm: int
     high_ppm: int
-    """The interval that holds the true value in 95 of 100 cases."""
+    """The upper end of the 95 % confidence interval."""
     diffusive_ppm: int
-    """Without jumps."""
+    """The volatility without jumps."""
     jump_share_ppm: int
-    """Of the variance."""
+    """The jumps' share of the variance."""
     moves: int
-    """How many intervals of the stride it is the mean of."""
+    """The number of intervals of the stride."""
     at: AtStride
 
 

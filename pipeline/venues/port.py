@@ -51,7 +51,7 @@ class VenueBlock(Protocol):
     """One venue within one block: its logs change working copies, and what has not failed is written at the end."""
 
     swaps: list[tuple[RawLog, Fact]]
-    """Trades of followed pools, in log order."""
+    """The trades in followed pools, in log order."""
 
     def emits(self, emitter: Address) -> bool:
         """Return whether a contract's logs are of this venue; asked once per contract."""
@@ -73,16 +73,16 @@ class VenueBlock(Protocol):
 
 
 class Departed(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an item went that left a book within a block."""
+    """The new owner of an item that left a book within a block."""
 
     to: Address | None
-    """Who has it now; None: it was burned, or nobody of the shard's knows it any more."""
+    """The new owner; None: the item was burned, or its owner is unknown to the shard."""
     transaction_hash: Hash | None
     """The transaction that moved it."""
 
 
 class VenueViews(Protocol):
-    """Builds what a shard publishes of a venue: pools, trades in them, and the books' items."""
+    """Builds a shard's outputs about a venue: pools, trades in them, and the books' items."""
 
     def published_pools(self, shard: Shard) -> Mapping[str, Entry | None]:
         """Collect the pools that this shard publishes, by item, with what is published of each; None before it was read."""
@@ -130,15 +130,15 @@ class Venue(Protocol):
     """One venue of a chain: an AMM deployment, or the wallets."""
 
     name: str
-    """Of the chain's profile."""
+    """The venue's name in the chain's profile."""
     actions: VenueActions | None
-    """None where no book acts at it."""
+    """The actions at the venue; None where no book acts there."""
     hedge: HedgeVenue | None
-    """None where no book is hedged at it."""
+    """The venue's half of hedges; None where no book is hedged there."""
 
     @property
     def views(self) -> VenueViews | None:
-        """Builds its views; None where only sums of books are published."""
+        """Builds the venue's views; None where only sums of books are published."""
 
     # ---------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -219,7 +219,7 @@ class Venue(Protocol):
         """List the items of a book that each block should report, and the last one did not."""
 
     def watched(self, policy: Policy) -> Iterator[str]:
-        """List what the items of a book follow from, and whether they are known: keys, or groups of `Tables.group`."""
+        """List the keys, or groups of `Tables.group`, that the values of a book's items depend on."""
 
     def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
         """Bound those of a book's pools that may move without the book being judged; of the others each write counts.
@@ -247,28 +247,28 @@ class VenueForms(NamedTuple):
     """The types that a kind of venue brings to the topics, beside those of every deployment."""
 
     reads: tuple[type[Observed], ...] = ()
-    """On `events.v1`."""
+    """The reads on `events.v1`."""
     outputs: tuple[type[Output], ...] = ()
-    """Views, and trades."""
+    """The views and the trades."""
     entries: Mapping[str, type[Entry]] = {}
-    """By the first part of their keys: all of them go back with a reorg."""
+    """The entries by the family of their keys; all are rewound by a reorg."""
 
 
 class VenueKind(NamedTuple):
     """A kind of venue: what is the same for all of its deployments."""
 
     make: Callable[[ChainProfile, VenueSpec], Venue]
-    """Binds a venue to a chain's profile."""
+    """Makes a venue for a chain's profile."""
     contracts: tuple[str, ...]
-    """Roles of the contracts that a specification must name."""
+    """The roles of the contracts that a specification must name."""
     items: tuple[str, ...]
-    """Kinds of its items, in the order in which they must be read."""
+    """The kinds of its items, in the order in which they must be read."""
     held: tuple[str, ...]
-    """Those of them that can be in quarantine and resumed."""
+    """The kinds of items that can be in quarantine and resumed."""
     routing: tuple[str, ...] = ()
-    """Families of entries, beside routes, by which the watcher knows which logs concern a shard: it takes them over when it starts."""
+    """The families of entries, beside routes, that determine which logs concern a shard; a watcher loads them when it starts."""
     actions: VenueActions | None = None
-    """How books act at such venues; None where none does."""
+    """The actions at such venues; None where no book acts there."""
     to_act: Mapping[str, str] = {}
-    """Roles of further contracts, which only books that act there need, and what for."""
+    """The roles of further contracts that only acting books need, and their purpose."""
     forms: VenueForms = VenueForms()

@@ -32,7 +32,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
     token0: Address
     token1: Address
     overdue: tuple[int, int] = (0, 0)
-    """What the manager owes it in token0 and token1 beyond what the pool holds for it: rounding has them apart."""
+    """What the manager owes it in token0 and token1 beyond what the pool holds for it; the two differ by rounding."""
     most_owed: int = 0
     """The largest of what the manager owes it, and of what the pool holds for its range, in either token."""
     shared: Liquidity = Liquidity(0)
@@ -50,7 +50,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
 
     @property
     def pays(self) -> tuple[RawAmount, RawAmount]:
-        """What a full withdrawal pays in token0 and token1."""
+        """The amounts that a full withdrawal pays in token0 and token1."""
         (principal0, principal1), (fees0, fees1) = self.principal, self.fees
         return RawAmount(principal0 + fees0), RawAmount(principal1 + fees1)
 
@@ -80,7 +80,7 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
 
 
 class PositionTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """An NFT in the form of records that know no venue."""
+    """An NFT in the form of records that are independent of venues."""
 
     token_id: TokenId
     pool: Address
@@ -94,7 +94,7 @@ def _price_at(tick: Tick) -> Price:
 
 
 class _Range(NamedTuple):
-    """What is kept of a range: its ticks, and the pool position that the NFTs on it share."""
+    """The cached values of a range: its ticks, and the pool position that the NFTs on it share."""
 
     lower: TickInfo | None
     upper: TickInfo | None
@@ -125,7 +125,7 @@ def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[He
 
 
 def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
-    """Value the NFTs of a book that have or are owed anything; the book says why others cannot be valued."""
+    """Value the NFTs of a book that have liquidity or are owed tokens; the book's refusal names those that cannot be valued."""
     return shard.tables.derived(
         own_keys.shown_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
@@ -163,7 +163,7 @@ def _measure_if_possible(shard: Shard, item: str, position: NftPosition) -> Held
 
 
 def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tuple[object, ...]:
-    """Return what the value of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
+    """List the keys that the value of a book's NFTs depends on: the NFTs, its pools, their ticks and pool positions."""
     pools, groups = _follows_from(tables, policy, at)
     return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
 
@@ -177,7 +177,7 @@ def _follows_from(
 
 
 def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Name the entries of a book's pools, and the groups of the rest."""
+    """List the keys of a book's pools, and the groups of the rest."""
     names = tuple(sorted(pools))
     of_pools = (
         group for pool in names for group in (own_keys.tick.under(pool), own_keys.pool_position.under(pool))
@@ -219,7 +219,7 @@ def _matters(pool: Pool | None, position: NftPosition) -> object:
 
 @lru_cache(maxsize=65_536)
 def _used_by(item: str, pool: PoolId, lower: Tick, upper: Tick) -> tuple[str, str, str, str]:
-    """Name the entries of the pool, the ticks and the pool position that an NFT's value follows from."""
+    """List the keys of the pool, the ticks and the pool position that an NFT's value depends on."""
     used = own_keys.pool_position(pool, own_keys.manager_of(item), lower, upper)
     return keys.pool(pool), own_keys.tick(pool, lower), own_keys.tick(pool, upper), used
 

@@ -39,15 +39,15 @@ class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Called(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that calldata makes, out of any multicall."""
+    """One decoded call, taken out of any multicall."""
 
     contract: str
-    """Whose function it is: MANAGER, ROUTER or TOKEN."""
+    """The contract of the function: MANAGER, ROUTER or TOKEN."""
     name: str
     arguments: tuple[Any, ...]
-    """In the interface's order; those of a single tuple are these."""
+    """The arguments in the interface's order; the members of a single tuple are listed directly."""
     deadline_s: Seconds | None = None
-    """Of the multicall around it."""
+    """The deadline of the multicall around it."""
 
 
 def write_withdraw(withdrawals: Iterable[Withdrawal], *, recipient: Address, deadline_s: Seconds) -> str:

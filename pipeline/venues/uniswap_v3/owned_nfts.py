@@ -40,7 +40,7 @@ class CountedNfts:
         self._of: dict[Address, InKeyOrder[NftPosition]] = {}
         self._in_pool: defaultdict[PoolId, dict[str, None]] = defaultdict(dict)
         self._on_range: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        """By the key of the pool position that they use. Whatever was ever there: an NFT keeps pool and range."""
+        """The NFTs by the key of the pool position that they use or have used; an NFT never changes its pool and range."""
 
     def find(self, owner: Address, item: str) -> NftPosition | None:
         """Return an NFT that an owner's book counts."""

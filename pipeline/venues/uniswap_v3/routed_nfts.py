@@ -42,12 +42,12 @@ class RoutedNfts:
         self._begins = keys.position.under(at.manager) + "/"
         self._counted: dict[Address, InKeyOrder[Route]] = {}
         self._owners: dict[str, Address] = {}
-        """Who has each counted NFT."""
+        """The owner of each counted NFT."""
         self._former_owners: dict[str, frozenset[Address]] = {}
-        """Of the NFTs that any owner has left."""
+        """The former owners of NFTs that were transferred."""
         self._in_pool: dict[PoolId, dict[str, None]] = {}
         self._policies: dict[Address, dict[BookId, Policy]] = {}
-        """By owner."""
+        """The policies of the books by owner."""
         self._books: dict[BookId, Address] = {}
         self._due: dict[BookId, InKeyOrder[DueRead]] = {}
 
@@ -101,7 +101,7 @@ class RoutedNfts:
 
     # -------------------------------------------------------------- NFTs
     def _take_item(self, item: str) -> None:
-        """Read an NFT again: whose it is, and for which books it must be read."""
+        """Update an NFT's owner, and the books for which it must be read."""
         route = self._tables.find(keys.route(item), Route)
         owner = route.owner if route is not None and is_ours(self._tables, item) else None
         former = self._owners.get(item)

@@ -41,11 +41,11 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """In range and out of it."""
     pays: tuple[int, int]
     overdue: tuple[int, int]
-    """What the manager owes beyond what the pool holds for it: the most by which rounding has them apart."""
+    """The most by which the manager's debts exceed what the pool holds for them, because of rounding."""
     most_owed: int
-    """To any NFT, or for it by the pool, in any token."""
+    """The largest amount owed to any NFT by the manager, or held for it by the pool, in any token."""
     most_shared: Liquidity
-    """Of any pool position that NFTs share."""
+    """The largest liquidity of a pool position that NFTs share."""
     below: Tick
     """The highest end of a range at or below the pool's tick."""
     above: Tick

@@ -25,7 +25,7 @@ from pipeline.venues.uniswap_v3.working_pool import WorkingPool
 LOWEST_LIMIT_X96 = SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1)
 HIGHEST_LIMIT_X96 = SqrtPriceX96(MAX_SQRT_PRICE_X96 - 1)
 Ends = tuple[SqrtPriceX96, SqrtPriceX96]
-"""Lower and upper."""
+"""The lower and the upper end."""
 
 
 class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +33,13 @@ class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     zero_for_one: bool
     amount_in: RawAmount
-    """To be offered; 0: no swap makes more liquidity."""
+    """The amount to sell; 0: no swap increases the liquidity."""
     amount_out: RawAmount
     sqrt_price_after_x96: SqrtPriceX96
     limit_x96: SqrtPriceX96
-    """With which it is to be sent: the end of the window on its side."""
+    """The price limit of the swap: the end of the window on its side."""
     limited: bool
-    """The limit is in the way: more of the excess would be sold without it."""
+    """The limit restricts the swap: without it more of the excess would be sold."""
     pays_sandwich: bool = False
     """A sandwich of it pays; where it is limited, of more than it: that is what limits it."""
     beyond_depth: bool = False
@@ -48,9 +48,9 @@ class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Held after the swap: what the mint is offered."""
     amount1: RawAmount
     liquidity: Liquidity
-    """What the manager mints for them; 0: a mint would revert."""
+    """The liquidity that the manager mints for them; 0: a mint would revert."""
     left_over0: RawAmount
-    """What the mint does not take."""
+    """The amounts that the mint does not take."""
     left_over1: RawAmount
 
 

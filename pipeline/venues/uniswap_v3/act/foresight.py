@@ -28,11 +28,11 @@ class ForeseenRerange(Foreseen, frozen=True, kw_only=True):
     """The expected result of a re-range at present prices."""
 
     swap: SwapPlan
-    """Of what is freed and what may be deployed, in the pool without our liquidity."""
+    """The swap of what is withdrawn and may be deployed, in the pool without the book's liquidity."""
     mint_moves: int
-    """What the mint offers, in raw token1."""
+    """The value that the mint offers, in raw token1."""
     mint_most: RawAmount
-    """What the pool's depth lets it offer."""
+    """The largest value that the mint may offer by the pool's depth."""
 
 
 def foresee(

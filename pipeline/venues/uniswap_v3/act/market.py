@@ -40,19 +40,19 @@ class PoolMarket(Market, frozen=True, kw_only=True):
     """The mean prices of the reference pool, and its depth."""
 
     reference_x96: SqrtPriceX96
-    """The pool's own time-weighted price: not spot."""
+    """The pool's own time-weighted mean price, never spot."""
     signers_x96: SqrtPriceX96
-    """The same over the window of the signer."""
+    """The mean price over the signer's window."""
     spot_from_twap_ticks: int
-    """From whichever of the two is further."""
+    """The distance of spot from the farther of the two means."""
     slippage_bps: Bps
-    """How far from the reference a swap or a mint may be: the policy's, and more where waiting has cost as much."""
+    """How far from the reference a swap or a mint may be: the policy's limit, and more where waiting has cost as much."""
     mean_liquidity: Liquidity
-    """In range over the window of the signer: what comes for one block barely raises it."""
+    """The mean liquidity in range over the signer's window, which liquidity added for one block hardly raises."""
 
     @property
     def drift_ticks(self) -> int:
-        """How far the signer's mean price may move before the signer is asked."""
+        """How far the signer's mean price may move until the signer checks the intent."""
         return self.spot_from_twap_ticks // _DRIFT_PARTS + _ROUNDING_TICKS
 
 

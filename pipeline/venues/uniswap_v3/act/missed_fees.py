@@ -1,4 +1,4 @@
-"""Compute the fees that a plan's range would have earned while its tokens lie outside."""
+"""Compute the fees that a plan's range would have earned while its tokens are withdrawn."""
 
 import msgspec
 
@@ -16,14 +16,14 @@ from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """Fees that a pool has ever earned per unit of liquidity, at a moment."""
+    """The fees that a pool has paid in total per unit of liquidity, at a block."""
 
     growth0_x128: GrowthX128
     growth1_x128: GrowthX128
 
 
 class Outside(Growth, frozen=True, kw_only=True):
-    """The same, with the liquidity that earns nothing from then on, because its tokens are outside."""
+    """The total fees, with the liquidity that earns nothing from then on because its tokens are withdrawn."""
 
     liquidity: Liquidity
 
@@ -79,7 +79,7 @@ def earning(shard: Shard, policy: Policy, goal: PoolRange) -> Liquidity:
 
 
 def outside(shard: Shard, policy: Policy, goal: PoolRange) -> Outside:
-    """Record from when on the tokens outside miss fees."""
+    """Record the total fees from which on the withdrawn tokens miss fees."""
     now = growth_now(shard, policy)
     return Outside(
         growth0_x128=now.growth0_x128,
