@@ -23,7 +23,7 @@ def blocks_of(event: AnyEvent) -> list[AnyEvent]:
 
 
 def one_by_one(shard: Shard, log: Iterable[AnyEvent]) -> list[Output]:
-    """Take each block in alone, under the offset of the record that it stands in: plans and outputs are named by it."""
+    """Apply each block alone, under the offset of its record, which names plans and outputs."""
     said: list[Output] = []
     for place, event in enumerate(log):
         offset = Offset(place)

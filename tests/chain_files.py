@@ -17,7 +17,7 @@ ROLES = {
 
 
 def chain_file(world: World, chain: Chain, cache: Path, *, more: str = "") -> str:
-    """Write it: addresses, the hashes of what stands there, and the hash of the code that makes pools."""
+    """Write the chain's file: addresses, code hashes, and the init-code hash of pools."""
     places = {role: str(getattr(world, name)) for role, name in ROLES.items()}
     hashes = {role: code_hash(chain, place) for role, place in places.items()}
     pool = load_artifact("uniswap-v3/UniswapV3Pool", cache=cache).creation_code

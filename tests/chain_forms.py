@@ -25,7 +25,7 @@ _BLOOM_DIGITS = 512
 
 @dataclass(frozen=True)
 class ChainForm:
-    """How a chain differs from Ethereum in what a node tells of a block."""
+    """How a chain's blocks differ from Ethereum's in a node's answers."""
 
     chain_id: int
     first: Callable[[Told], Sequence[Told]] = lambda _: ()
@@ -43,7 +43,7 @@ class ChainForm:
 
 
 class DressedBlocks(Trouble):
-    """Every block above one is told in a chain's form, under another hash; questions about a hash reach the block that it is of."""
+    """A node whose blocks above a height have a chain's form and other hashes; calls by hash reach the original block."""
 
     def __init__(self, form: ChainForm, proxy: NodeProxy, *, above: int) -> None:
         super().__init__()

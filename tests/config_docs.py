@@ -153,7 +153,7 @@ def flat(metadata: tuple[Any, ...]) -> Iterator[Any]:
 
 
 def bound(each: Any, *, is_time: bool) -> str:
-    """Say a bound in words."""
+    """Describe a bound."""
     if isinstance(each, StringConstraints):
         return f"matching `{str(each.pattern).replace('|', '/')}`" if each.pattern else ""
     for name, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below")):

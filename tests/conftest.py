@@ -15,7 +15,7 @@ settings.load_profile("no-deadline")
 
 @pytest.fixture(autouse=True)
 def no_secret_outlives_its_test() -> Iterator[None]:
-    """A password of one test must not blank a word of another's error."""
+    """Forget the secrets of a test at its end, so that they do not hide text in another's errors."""
     yield
     redaction._known.clear()
 

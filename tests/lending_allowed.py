@@ -50,7 +50,7 @@ class Holding(NamedTuple):
 
     @property
     def net(self) -> int:
-        """What is the owner's, wherever it lies."""
+        """Return the owner's net amounts, in the wallet and at the market."""
         return self.wallet + self.collateral - self.debt
 
 

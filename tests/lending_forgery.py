@@ -231,7 +231,7 @@ def _flipped(dice: random.Random, data: str) -> str:
 
 
 def _with_dirty_word(dice: random.Random, data: str) -> str:
-    """Set a bit of a word above what its type reads of it, if its type is not a whole word."""
+    """Set a bit of a word outside its type's range, if the type is not a whole word."""
     words = (len(data) - 10) // _WORD
     at = 10 + _WORD * dice.randrange(words) if words else 2
     return data[:at] + ("8" if data[at] == "0" else "0") + data[at + 1 :]

@@ -20,7 +20,7 @@ class ToySigner:
         self.done: list[SubmitTransaction] = []
 
     def reports(self, chain: ToyChain, intent: SubmitTransaction) -> list[AnyEvent]:
-        """Report intents as signed, with the digest as hash, so that a test can tell them apart."""
+        """Report intents as signed, with the digest as hash, so that tests can identify them."""
         tx_hash = "0x" + intent.digest.rjust(64, "0")
         self.nonce += 1
         at: dict[str, Any] = {"intent": intent.digest}

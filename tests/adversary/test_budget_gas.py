@@ -183,7 +183,7 @@ def test_calldata_that_may_be_mined_in_another_age_of_the_world_is_refused(bench
 
 # ------------------------------------------------------------------ data that is posted elsewhere
 def answering(*words: int) -> str:
-    """Write a contract that answers every call with the same words."""
+    """Make a contract that answers every call with the same bytes."""
     code = "".join(f"7f{word:064x}60{32 * place:02x}52" for place, word in enumerate(words))
     return f"0x{code}60{32 * len(words):02x}6000f3"
 

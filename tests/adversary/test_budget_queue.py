@@ -32,7 +32,7 @@ def ahead(house: SenderHouse, blocks: int) -> SubmitTransaction:
 
 
 def answered_after_s(house: SenderHouse, forged: list[SubmitTransaction]) -> float:
-    """Put an honest intent behind forged ones, and tell how long it waited."""
+    """Put an honest intent behind forged ones, and return how long it waited."""
     honest = house.deposit()
     since_s = time.monotonic()
     house.put(*forged, honest)

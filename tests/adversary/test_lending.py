@@ -252,7 +252,7 @@ def test_a_purchase_is_held_against_its_maximum(lending: LendingBench) -> None:
 def wrongly_answered(
     bench: LendingBench, forged: dict[tuple[str, str], SubmitTransaction]
 ) -> dict[tuple[str, str], str]:
-    """Judge each, and tell those that are not refused for their reason."""
+    """Check each intent, and return those that are not refused for the expected reason."""
     told = {expected: bench.refusal(intent) for expected, intent in forged.items()}
     return {
         (reason, says): str(refusal)

@@ -23,7 +23,7 @@ BLOCKS = 6
 
 
 def versions(bench: Bench, moved_ticks: int) -> tuple[Attempt, ...]:
-    """Sell WETH, keep it out of every block while the price moves, and tell what was signed for its nonce."""
+    """Sell WETH, keep the sale out of every block while the price moves, and return the attempts signed for its nonce."""
     bench.limits = limits_of(bench.world, twap_window_s=180, bump_after_blocks=2, max_fee_per_gas_wei=10**12)
     pool = bench.world.pool(NAME)
     honest = brings(bench, bench.world.usdc_high, bench.swap(bench.world.weth, ETHER, 0, pool=NAME))

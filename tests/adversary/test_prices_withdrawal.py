@@ -40,7 +40,7 @@ ROUNDING = 10
 
 
 def placed(bench: Bench, pool: DevnetPool, half_width: int) -> int:
-    """Give the owner a range about the price, as old as a window; tell its NFT."""
+    """Give the owner a range around the price that is as old as a window, and return its NFT."""
     ticks = around(bench, pool, half_width)
     amounts = bench.world.amounts(pool, 20 * ETHER)
     (receipt,) = bench.chain.execute(actions.mint_position(bench.world, bench.owner, pool, ticks, amounts))

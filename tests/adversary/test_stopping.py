@@ -36,7 +36,7 @@ GWEI = 10**9
 
 
 class Stopped(SenderHouse):
-    """A house whose signer has a stop file."""
+    """A deployment whose signer has a stop file."""
 
     @property
     def stop_file(self) -> Path:

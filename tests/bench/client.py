@@ -113,7 +113,7 @@ def node() -> Iterator[str]:
 
 # ------------------------------------------------------------------ the two clients
 def before() -> type[Any]:
-    """Load the client of that commit; what it stands on has only moved since."""
+    """Load the client of that commit, whose dependencies have only moved since."""
     shown = subprocess.run(
         ["git", "show", f"{BEFORE}:streams/chain/rpc.py"],
         cwd=ROOT,

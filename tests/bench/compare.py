@@ -69,7 +69,7 @@ def turn_us(run: "subprocess.Popen[str]") -> float:
 
 
 def fold(swaps: int) -> None:
-    """Fold a log whenever told to, as the checkout does that it runs in, and print what it took."""
+    """Fold a log with this checkout whenever requested, and print the time."""
     sys.path[0] = str(Path.cwd() / "tests" / "bench")
     from fold import fold_s, log_of
 

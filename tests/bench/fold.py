@@ -35,7 +35,7 @@ def log_of(swaps: int, blocks: int) -> list[bytes]:
 
 
 def fold_s(log: list[bytes]) -> float:
-    """Fold a log as a worker does, commits included but for the broker; tell the processor time, in seconds."""
+    """Fold a log as a worker does, with commits but without the broker, and return the CPU time in seconds."""
     shard = Shard(ShardId(0))
     begun_s = time.process_time()
     for offset, payload in enumerate(log):

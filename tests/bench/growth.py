@@ -83,7 +83,7 @@ def us_per_block(watcher: ToyWatcher, swaps: int) -> float:
 
 
 def _next_block(watcher: ToyWatcher, swaps: int) -> list[AnyEvent]:
-    """Mine a block with so many swaps, back and forth, and give the records that tell it."""
+    """Mine a block with a number of swaps, back and forth, and return its records."""
     begin = len(watcher.log)
     watcher.chain.mine(0)
     for number in range(swaps):

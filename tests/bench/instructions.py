@@ -40,7 +40,7 @@ def counted(checkout: Path, swaps: int) -> float:
 
 
 def fold(swaps: int) -> None:
-    """Fold a log twice, so that the interpreter knows its code, and once more when told to: all as the checkout does that it runs in."""
+    """Fold a log twice to warm up the interpreter, and once more on request, with this checkout."""
     sys.path[0] = str(Path.cwd() / "tests" / "bench")
     from fold import fold_s, log_of
 

@@ -98,7 +98,7 @@ class House:
 
     # -------------------------------------------------------------- what it commits
     async def commits(self, shard: int, last: int) -> list[Commit]:
-        """Follow a shard's cursor until it stands at `last`."""
+        """Follow a shard's cursor until it reaches `last`."""
         found: list[Commit] = []
         async with self.reading(STATE, [shard]) as consumer, asyncio.timeout(_TIMEOUT_S):
             while not found or found[-1].offset < last:

@@ -54,7 +54,7 @@ def load_of(swaps: int, blocks: int, *, decides_each_block: bool = False) -> Loa
 
 
 def _swap(chain: ToyChain) -> bool:
-    """Swap once; tell whether the price passed where a step must end."""
+    """Swap once, and return whether the price passed a step's end."""
     before = chain.pool.tick
     down = chain.random.random() < 0.5 + (before - _MIDDLE_TICK) / _PULL_TICKS
     made = len(chain.logs)

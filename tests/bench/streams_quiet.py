@@ -29,7 +29,7 @@ _RECORD_BLOCKS = Timing().batch_blocks
 
 
 def quiet_log(blocks: int) -> tuple[dict[int, list[bytes]], list[bytes], BlockNumber]:
-    """Make what stands before the quiet blocks, by how often the book reports, the blocks themselves, in the watcher's records, and the last one's number."""
+    """Make the log before the quiet blocks, for a report interval, the quiet blocks as the watcher's records, and the last block's number."""
     before: dict[int, list[bytes]] = {}
     for report_every in REPORT_EVERY_BLOCKS:
         chain = replace(policy().chain, report_every_blocks=report_every)

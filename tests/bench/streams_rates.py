@@ -26,7 +26,7 @@ class Run(NamedTuple):
 
 
 async def rate_of(kind: Kind, load: Load, bootstrap: str, folder: Path) -> tuple[Run, str]:
-    """Let a process take in a log that stands there already. Returns a digest of what it said and keeps too."""
+    """Let a process fold an existing log, and return its rate with a digest of outputs and state."""
     async with House(bootstrap, folder) as house:
         await house.append(0, load.records)
         begun_s = time.time()

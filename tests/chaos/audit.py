@@ -47,7 +47,7 @@ class Finding(msgspec.Struct, kw_only=True):
 
 
 class Audit:
-    """Folds every shard's log beside the workers, and compares whenever all stands still."""
+    """Folds every shard's log beside the workers, and compares whenever nothing moves."""
 
     def __init__(self, ledger: Ledger, bootstrap: str, chain_id: ChainId, rules: Counter[str]) -> None:
         self._ledger, self._bootstrap, self._chain_id, self._rules = ledger, bootstrap, chain_id, rules

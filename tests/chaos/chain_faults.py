@@ -118,7 +118,7 @@ async def policy_removed(house: House) -> None:
 
 
 async def policy_in_a_reorg(house: House) -> None:
-    """Between the loss of a branch and the watcher's word of it, and again before the new one is long."""
+    """Set a policy between the loss of a branch and the watcher's record of it, and again before the new branch is long."""
     world, dice = house.devnet.world, house.dice
     book = dice.choice(sorted(house.policies))
     depth = dice.randrange(2, 12)

@@ -11,7 +11,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class Door:
-    """Passes on what Kafka's clients and the broker tell each other; knows the clients by their ids."""
+    """Forwards the traffic of Kafka's clients and the broker; knows the clients by their ids."""
 
     def __init__(self, port: int, broker_port: int) -> None:
         self.port = port

@@ -90,7 +90,7 @@ class Ground:
 
 # ------------------------------------------------------------------ the broker
 def listen_twice(broker: Broker, port: int, door_port: int) -> None:
-    """Let the broker listen at a second port, and tell those who come there to come through the door again."""
+    """Let the broker listen at a second port, and advertise the proxy to clients there."""
     broker.stop()
     properties = broker.folder / "server.properties"
     lines = []

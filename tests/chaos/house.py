@@ -188,7 +188,7 @@ class House(Ground):
         return holds()
 
     def is_up(self) -> bool:
-        """Ask whether every book's shard stands somewhere, with nothing left to be read."""
+        """Return whether every book's shard has a head and nothing left to read."""
         ledger = self.ledger
         return all(ledger.heads.get(shard) is not None for shard in ledger.booked) and not any(
             page.unread for page in ledger.pages
@@ -273,7 +273,7 @@ class House(Ground):
 
 @asynccontextmanager
 async def opened(folder: Path, seed: int, *, hurried: bool) -> AsyncIterator[House]:
-    """Open a house on a devnet of its own, and close it."""
+    """Start a deployment on a devnet of its own, and stop it at the end."""
     # it tells every try to reach a broker that is away
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))

@@ -171,7 +171,7 @@ class Ledger:
         return _differ([self.pages[shard].tables.head for shard in self.booked])
 
     def _note_takeover(self, shard: int, event: WriterStarted) -> None:
-        """A watcher that finds the shards at different blocks goes on with each where it stands."""
+        """Note a takeover: a watcher that finds the shards at different blocks continues each from its own."""
         heads = self._taken_over[event.term]
         heads[shard] = self.pages[shard].tables.head
         if len(heads) == len(self.pages) and _differ([heads[booked] for booked in self.booked]):

@@ -24,7 +24,7 @@ async def malformed(house: House) -> None:
 
 
 async def forged(house: House) -> None:
-    """Whatever stands there, no record of these attaches to anything."""
+    """Append forged records, none of which attaches to any head."""
     for shard in house.ledger.booked:
         await house.until(lambda: True, "the log was read")
         records = forged_records(house.dice, house.ledger.pages[shard].tables)
@@ -35,14 +35,14 @@ async def forged(house: House) -> None:
 
 
 async def forged_watcher(house: House) -> None:
-    """A watcher that nobody knows takes over and is never heard of again: ours stands by, then takes over again."""
+    """An unknown watcher takes over and then stays silent: the own watcher stands by, then takes over again."""
     page = house.ledger.pages[0]
     taken = encode(WriterStarted(term=Term(page.writer.term + house.dice.randrange(1, 9)), instance="nobody"))
     await house.write(house.dice.choice(house.ledger.booked), [taken])
 
 
 async def worker_past_its_cursor(house: House) -> None:
-    """While no worker runs, the group is told that everything has been consumed."""
+    """While no worker runs, the group's offset is set to the end of the log."""
     workers = house.running("work")
     for worker in workers:
         await worker.stop()

@@ -131,7 +131,7 @@ async def _busy_worker(house: House) -> Member:
 
 
 async def _until_shared(house: House, worker: Member) -> None:
-    """Wait until workers share all shards, so that the group rests, and one keeps a book: elsewhere nothing comes."""
+    """Wait until the workers have all shards and the group is stable, and one of them has a book's shard."""
     everything = list(range(len(house.ledger.pages)))
 
     def is_shared() -> bool:
@@ -155,7 +155,7 @@ async def watcher_killed(house: House) -> None:
 
 
 async def watcher_frozen(house: House) -> None:
-    """It stops while it asks the node; another takes over; woken, it says what no longer counts, and stands by."""
+    """Freeze the watcher during a call to the node, until another takes over; when it resumes, its records are ignored, and it stands by."""
     first = house.watcher()
     second = house.other_watcher()
     with house.proxy.troubled(Waits(*RECEIPTS, only=first.name)) as gate:
@@ -174,7 +174,7 @@ async def watcher_frozen(house: House) -> None:
 
 
 async def two_watchers(house: House) -> None:
-    """One stands by, mostly the first; either ends, and the other has it all."""
+    """Run two watchers, of which one stands by; end either of them, and the other goes on alone."""
     first, second = house.watcher(), house.other_watcher()
     fenced = house.counted("a watcher was fenced")
     second.start()

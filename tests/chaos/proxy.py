@@ -160,7 +160,7 @@ class TakesBatchesOf(Trouble):
 
 
 class StandsStill(Trouble):
-    """Everything is answered by a replica that has stopped at a block: what lies above it is not there."""
+    """The node answers from a replica that has stopped at a block, and has nothing above it."""
 
     def __init__(self, number: int, proxy: "NodeProxy") -> None:
         super().__init__()

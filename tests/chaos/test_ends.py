@@ -158,7 +158,7 @@ async def test_up_says_why_a_child_ended_and_starts_it_again(house):
 
 
 async def test_two_ups_on_one_deployment_do_not_replace_each_other_for_ever(house):
-    """The watcher that was there first stands by; the workers share the shards."""
+    """The first watcher stands by; the workers share the shards."""
     await told_to_end(house)
     first, second = house.member("up", "up1"), house.member("up", "up2")
     first.start()
@@ -190,7 +190,7 @@ def said(member: Member, message: str) -> dict | None:
 
 
 async def kill_the_worker_of(up: Member, deaths: int) -> None:
-    """Kill the worker that was started after so many deaths, and wait until that is told."""
+    """Kill the worker that was started after a number of deaths, and wait until its death is logged."""
     os.kill(await until(lambda: started(up, "work", beyond=deaths), "a worker"), signal.SIGKILL)
     await until(lambda: len(ends_of(up, "work")) > deaths, "word of the worker's end")
 

@@ -64,7 +64,7 @@ async def truth_of(chain: Chain, first: BlockNumber) -> Truth:
 
 
 async def judge(shard: ShardId, log: Sequence[AnyEvent], truth: Truth, url: str, into: Judged) -> None:
-    """Compare all that one shard's log tells and leads to."""
+    """Compare one shard's log and its results with the chain."""
     fold = Fold()
     for event in log:
         fold.take(event)

@@ -42,7 +42,7 @@ class TakenBytes(Trouble):
 
 
 class Ward(msgspec.Struct, kw_only=True):
-    """A house whose processes ask through a proxy."""
+    """A deployment whose processes ask the node through a proxy."""
 
     house: Any
     taken: Any
@@ -51,7 +51,7 @@ class Ward(msgspec.Struct, kw_only=True):
 
 @asynccontextmanager
 async def ward(folder: Path, seed: int, pool: str) -> AsyncIterator[Ward]:
-    """Open a house with a proxy between its processes and the chain."""
+    """Start a deployment with a proxy between its processes and the chain."""
     port = free_port()
     async with opened(folder, seed, pool, proxy_port=port) as house:
         taken = TakenBytes()
@@ -87,7 +87,7 @@ async def play(ward: Ward, name: str) -> Found:
 
 
 async def _watched(house: House, case: Case) -> list[str]:
-    """Let the trouble last, and note where the shard fell behind for longer than allowed without a word of why."""
+    """Let the fault last, and note whether the shard fell behind for too long without a logged reason."""
     house.flowing.set()
     until_s = time.monotonic() + case.lasts_s
     behind_since_s: float | None = None

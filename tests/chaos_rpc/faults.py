@@ -56,7 +56,7 @@ class Answers(Trouble):
 
 
 class TakesRangesOf(TakesBatchesOf):
-    """Requests of more than some questions are refused in words that providers have for ranges and results."""
+    """Requests of more than some calls are refused with providers' messages about ranges and results."""
 
     WORDS = (
         (-32005, "query returned more than 10000 results"),

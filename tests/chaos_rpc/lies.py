@@ -66,7 +66,7 @@ def leaves_out_a_log(receipts: Receipts, dice: random.Random) -> bool:
 
 
 def edits_a_log(receipts: Receipts, dice: random.Random) -> bool:
-    """Change one digit of what a log tells: an amount, as a rule."""
+    """Change one digit of a log's data, usually an amount."""
     logs = [log for receipt in receipts for log in receipt["logs"] if len(log["data"]) > 2]
     if logs:
         log = dice.choice(logs)
@@ -139,7 +139,7 @@ class FalseHeaders(Trouble):
 
 
 class InventsABlock(Trouble):
-    """The newest block is one of the node's own making, whose hash is that of its fields; it stands by it when it is asked by height."""
+    """The newest block is invented by the node, with a correct hash of its fields, and is repeated when asked by height."""
 
     def __init__(self, *, only: str | None = None) -> None:
         super().__init__(only=only)

@@ -85,7 +85,7 @@ class Run:
         return sum(trouble.met for trouble in self.troubles.values())
 
     async def suffer(self) -> None:
-        """Wait until it is told why nothing follows, or, where others can answer, until all is followed."""
+        """Wait until the reason of the standstill is published, or, where other nodes can answer, until everything is followed."""
         if not self.setup.stops(self.fault):
             await self.watched.until_caught_up()
             return
@@ -111,7 +111,7 @@ class Run:
         self.found.wrong += verdict.wrong
 
     def judge(self) -> Found:
-        """Count what was told, refused and taken, and find what was taken or said for nothing."""
+        """Count the published, refused and accepted answers, and find false ones among the accepted and unfounded alerts."""
         found, truth = self.found, Truth(self.watched.chain)
         found.told = self.met
         if not found.told:
@@ -142,7 +142,7 @@ class Run:
 
 
 async def play(ground: Ground, acts: Sequence[Act]) -> list[Found]:
-    """Let watchers side by side have a trouble each, wait until it is told or overcome, end it, and judge."""
+    """Give several watchers a fault each, wait until it is reported or overcome, end it, and check."""
     runs = [Run(ground, act) for act in acts]
     async with AsyncExitStack() as stack:
         for run in runs:
@@ -170,7 +170,7 @@ async def play(ground: Ground, acts: Sequence[Act]) -> list[Found]:
 
 
 async def _until_all_have_just_moved(ground: Ground, runs: Sequence[Run]) -> None:
-    """Mine until no shard has stood anywhere for so long that a standstill was told of it: that is told once."""
+    """Mine until every shard has just moved, because a standstill is reported only once."""
     while True:
         await ground.mine(1)
         await asyncio.gather(*(run.watched.until_caught_up() for run in runs))

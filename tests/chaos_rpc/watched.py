@@ -88,7 +88,7 @@ class Watched:
         first_may: RateLimit | None = None,
         hints: HeadHints | None = None,
     ) -> None:
-        """Let the first node be asked no more often than it may be; give word of blocks, if there is any."""
+        """Set the first node's budget, and send notices of blocks, if there are any."""
         ground.watched += 1
         self.ground, self.chain = ground, ground.chain
         self.names = [f"n{ground.watched}-{place}" for place in range(setup.nodes)]
@@ -156,7 +156,7 @@ class Watched:
             await asyncio.sleep(0.02)
 
     async def until_caught_up(self) -> None:
-        """Wait until the shard stands at the chain's head, and has read all that it wants."""
+        """Wait until the shard has the chain's head, and has read everything that it wants."""
         head = self.chain.header()
         await self.until(lambda: self._is_at(head.hash), f"block {head.number}")
 
@@ -165,6 +165,6 @@ class Watched:
         return tables.head is not None and tables.head.hash == block_hash and not wanted(tables)
 
     def stalls(self) -> list[HeadStalled]:
-        """List what was told of the shard's present head."""
+        """List the alerts about the shard's present head."""
         fold = self.taken_in()
         return [event for event in fold.of(HeadStalled) if event.block == fold.tables.head]

@@ -13,7 +13,7 @@ _QUIET_BLOCKS = 9
 
 
 async def is_away(house: House, blocks: int) -> Found:
-    """Let worker and signer miss so many blocks, and tell what they do wrong once they are back."""
+    """Let worker and signer miss a number of blocks, and return what they do wrong after their return."""
     await house.come_to_rest()
     before = set(house.story.intents)
     began = (await house.head()).number

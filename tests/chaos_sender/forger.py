@@ -177,7 +177,7 @@ def _forgotten(forger: Forger, topic: Topic) -> Iterator[Record]:
 
 
 def _bent(forger: Forger, topic: Topic) -> Iterator[Record]:
-    """Change one value of a real record, wherever it stands."""
+    """Change one value of a real record, at any depth."""
     known = forger.real(topic)
     if known is None or known[2] is None:
         return
@@ -273,7 +273,7 @@ def calls(forger: Forger) -> Mapping[str, Call]:
 
 
 def _wanted(forger: Forger) -> Call:
-    """Pick what a thief is after: half of the time what lies at another contract of the book's, where it has one."""
+    """Choose the thief's target: half of the time tokens at another contract of the book, if it has one."""
     elsewhere = forger.house.book.forged(forger.house.chain, forger.dice)
     if elsewhere is not None and forger.dice.random() < 0.5:
         return elsewhere

@@ -269,7 +269,7 @@ class House:
         return is_open(self._twin.tables.find(f"plan/{BOOK}", Plan), self._twin.tables)
 
     def is_mined(self, digest: str) -> bool:
-        """Whether a block of the branch has an intent's transaction, as far as the log tells."""
+        """Return whether a block of the branch has an intent's transaction, by the log."""
         return mined(digest, self._twin.tables) is not None
 
     @property
@@ -278,7 +278,7 @@ class House:
         return self.ledger.heads.get(self.shard)
 
     async def settle(self) -> None:
-        """Wait until the shard stands at the chain's head, with the whole log applied. Nothing must be mined."""
+        """Wait until the shard has the chain's head and has applied the whole log. Nothing may be mined meanwhile."""
         head = await self.head()
 
         def is_settled() -> bool:
@@ -331,7 +331,7 @@ async def opened(
     proxy_port: int | None = None,
     book: MakesBook = RerangedBook,
 ) -> AsyncIterator[House]:
-    """Open a house on a devnet of its own, and close it; with a port, its processes ask through a proxy."""
+    """Start a deployment on a devnet of its own, and stop it at the end; with a port, its processes ask the node through a proxy."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
     with net.up(folder / "devnet", seed=seed, settings=LIVELY, cache=cache, usual_ports=False) as devnet:

@@ -18,7 +18,7 @@ _QUIET_BLOCKS = 8
 
 
 async def mint_is_taken_away(house: House, depth: int) -> Found:
-    """Take the block of a mint and what came after it away, and tell what is wrong then and once the plan has ended."""
+    """Remove the block of a mint and all later ones, and return what is wrong then and after the plan's end."""
     mint = await commanded(house, "mint")
     await house.by_hand(lambda: house.is_mined(mint.digest), "the mint is mined")
     (was,) = await house.on_chain(receipts, house, mint.digest)

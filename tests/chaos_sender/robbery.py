@@ -47,7 +47,7 @@ class Robbery(msgspec.Struct, kw_only=True):
 
 
 async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
-    """Forge for some rounds, with deaths of the signer in between; nothing of the house is of use afterwards."""
+    """Forge for some rounds, with deaths of the signer in between; the deployment is unusable afterwards."""
     allowed = Allowed(house, house.folder / "signer.yaml")
     forger = Forger(house, house.dice)
     answers = Answers(house)

@@ -178,7 +178,7 @@ class Run(NamedTuple):
         return self.acts[0] in ORDERS
 
     def opened(self, place: Path, seed: int) -> AbstractAsyncContextManager[House]:
-        """Open a house with the book on a devnet of its own."""
+        """Start a deployment with the book on a devnet of its own."""
         if self.has_orders:
             return opened_by_orders(place, seed)
         book = partial(HedgedBook, version=self.version) if self.version else RerangedBook

@@ -61,7 +61,7 @@ class Staff:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it died where it was told to."""
+        """Return whether the process died at the requested point."""
         return self._fuse.with_suffix(".fired").exists()
 
     def kill(self) -> None:
@@ -73,7 +73,7 @@ class Staff:
                 self.process.send_signal(number)
 
     async def leave(self) -> None:
-        """Kill it, and do not start it again until told."""
+        """Kill the process, and do not restart it until requested."""
         await self.end()
         self._keeping = None
 

@@ -52,7 +52,7 @@ def test_a_position(derived, vectors, name):
 
 
 def test_a_hedged_position_through_a_jump_in_one_block(derived, vectors):
-    """What is lost of a range whose whole delta was hedged, past its edge too, where delta and gamma tell too much."""
+    """The loss of a range with a fully hedged delta, also beyond its edge, where delta and gamma overstate it."""
     given, expected = (
         numbers(vectors["one_block_gap"], "inputs"),
         numbers(vectors["one_block_gap"], "outputs"),

@@ -103,7 +103,7 @@ OF_A_SMALL_DEBT = {"3.0": 0.5, "3.6": 1.0}
 async def closed_by_liquidation(
     chain: Chain, followed: Followed, market: AaveContracts, helper: str, price_usd: float
 ) -> tuple[float, float]:
-    """Move the price, let somebody pay all that is allowed, and tell the health before and the part that was closed."""
+    """Move the price, let somebody liquidate as much as allowed, and return the health before and the closed part."""
     owner, weth = followed.policy.owner, market.weth.asset
     chain.execute(aave.set_price(market, helper, weth, int(price_usd * aave.BASE_UNIT)))
     await followed.catch_up()

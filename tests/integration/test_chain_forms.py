@@ -72,7 +72,7 @@ def kept(followed: Followed) -> dict[str, Any]:
 
 
 def native_of(followed: Followed) -> str:
-    """The key of the owner's coins, which only a block tells."""
+    """Return the key of the owner's native balance, which only blocks contain."""
     return keys.balance(followed.policy.owner, NATIVE)
 
 

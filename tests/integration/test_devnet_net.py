@@ -137,7 +137,7 @@ def test_kept_it_mines_until_told_to_stop(tmp_path: Path, cache: Path) -> None:
 
 
 class Mute:
-    """A devnet whose chain no longer answers, and whose process is there for so many more looks."""
+    """A devnet whose chain no longer answers, and whose process exists for a number of further checks."""
 
     def __init__(self, looks: int) -> None:
         self.flow, self._looks = self, looks

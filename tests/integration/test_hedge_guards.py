@@ -153,7 +153,7 @@ def test_what_a_block_tells_of_a_reserve_is_the_chains_and_gives_the_chains_rate
 
 
 class TimedDesk(GuardedDesk):
-    """The price of WETH comes from a source that says when it was told."""
+    """The price of WETH comes from a source that states its time of update."""
 
     def __init__(self, chain: Chain, world: World, market: AaveContracts) -> None:
         price = ask(chain, market.oracle, declared("getAssetPrice(address)", "uint256"), market.weth.asset)
@@ -168,7 +168,7 @@ class TimedDesk(GuardedDesk):
         chain.rpc("anvil_setStorageAt", SOURCE, f"0x{slot:064x}", f"0x{value:064x}")
 
     def tell(self, *, percent: int = 100, age_s: int = 0) -> None:
-        """Let the source tell another price, and when it was told."""
+        """Set another price at the source, and its time of update."""
         price = self.now().price(self.book.base)
         assert price is not None
         assert self.shard.tables.head is not None

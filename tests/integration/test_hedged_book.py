@@ -66,7 +66,7 @@ def test_a_hedge_is_taken_on_secured_and_unwound_by_what_its_signer_allows(
 
 
 def read_amounts(intent: SubmitTransaction) -> list[int]:
-    """Read the words of a call."""
+    """Read the amounts of a call."""
     words = intent.call.data[10:]
     return [int(words[at : at + 64], 16) for at in range(0, len(words), 64)]
 

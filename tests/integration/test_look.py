@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anvil
 
 @pytest.fixture
 def look(evenkeel: Run, monkeypatch, tmp_path: Path, world: World, chain: Chain):
-    """Run the command in an empty folder, with a file that says where Uniswap V3 stands."""
+    """Run the command in an empty folder, with a file of Uniswap V3's addresses."""
     monkeypatch.chdir(tmp_path)
     Path("chain.yaml").write_text(
         f"chain:\n  id: {world.chain_id}\n  factory: '{world.factory}'\n  position_manager: '{world.position_manager}'\n"
@@ -108,7 +108,7 @@ def test_fees_since_the_mint_are_all_that_is_ever_paid_less_what_is_withdrawn(
 
 
 def amounts_of(chain: Chain, world: World, event: str, number: int, i: int) -> int:
-    """Add up what an event of the position manager says of an NFT: its last two words are amounts."""
+    """Add up an NFT's amounts in events of the position manager, whose last two words they are."""
     topics = [event_topic("uniswap-v3/NonfungiblePositionManager", event), f"0x{number:064x}"]
     terms = {"address": world.position_manager, "fromBlock": "0x0", "topics": topics}
     words = [bytes.fromhex(log["data"][2:])[-64:] for log in chain.rpc("eth_getLogs", terms)]

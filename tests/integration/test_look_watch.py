@@ -22,7 +22,7 @@ from streams.node.port import Header
 
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch, world: World, chain: Chain) -> list[str]:
-    """The command's words, in an empty folder with a file that says where Uniswap V3 stands."""
+    """The command line, in an empty folder with a file of Uniswap V3's addresses."""
     monkeypatch.chdir(tmp_path)
     Path("chain.yaml").write_text(
         f"chain:\n  id: {world.chain_id}\n  factory: '{world.factory}'\n  position_manager: '{world.position_manager}'\n"
@@ -55,7 +55,7 @@ def test_what_means_one_look_is_refused_beside_it(evenkeel: Run, words, beside):
 
 
 class Node:
-    """A node that answers or fails as it is told."""
+    """A node that answers or fails as the test sets it."""
 
     def __init__(self, answers: list[Header | Exception]) -> None:
         self._answers: Iterator[Header | Exception] = iter(answers)

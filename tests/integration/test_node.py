@@ -30,7 +30,7 @@ HEIGHT = method("multicall/Multicall3", "getBlockNumber")
 
 
 class Driver(Protocol):
-    """Moves the chain that the node tells of."""
+    """Moves the chain behind the node."""
 
     node: Node
     token: Address

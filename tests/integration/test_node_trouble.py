@@ -201,7 +201,7 @@ async def test_a_replica_ninety_blocks_behind_changes_nothing(
         number = newest.number
 
         def stalls(fold: Fold) -> list[HeadStalled]:
-            """List what was told of this head; while the book was read a busy machine may have stood still too."""
+            """List the alerts about this head; a busy machine may also have paused during the book's reads."""
             return [event for event in fold.of(HeadStalled) if event.block and event.block.number == number]
 
         with proxy.troubled(StandsStill(number - 90, proxy)) as trouble:

@@ -60,7 +60,7 @@ def requested(desk: PerpDesk) -> Order:
 
 
 def lost(desk: PerpDesk) -> Order:
-    """Let an order be requested, taken and forgotten: the chain will never tell what became of it."""
+    """Let an order be requested and then disappear: the chain will never show its end."""
     order = requested(desk)
     desk.block(desk.perp.take(desk.owner))
     desk.block(desk.perp.lose(desk.owner))

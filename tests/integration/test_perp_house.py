@@ -111,7 +111,7 @@ async def strikes(house: PerpHouse) -> int:
 
 
 async def cancelled(house: PerpHouse) -> None:
-    """A cancellation is told with its reason, and the step is made again after its rest."""
+    """A cancellation is published with its reason, and the step is made again after its wait."""
     size = house.held().size
     order = await requested(house, "20%")
     assert order.change < 0
@@ -127,7 +127,7 @@ async def cancelled(house: PerpHouse) -> None:
 
 
 async def unknown(house: PerpHouse) -> None:
-    """Of an order that stays unknown nothing follows, whoever is started anew, until the chain tells."""
+    """An unknown order has no consequence until the chain shows its end, whichever process restarts."""
     size = house.held().size
     order = await requested(house, "50%")
     await house.sends(house.book.perp.take(house.owner))
@@ -150,7 +150,7 @@ async def unknown(house: PerpHouse) -> None:
 
 
 async def said(house: PerpHouse) -> None:
-    """An operator's word ends an order that the chain will never tell of; said again it changes nothing, and what the venue contradicts is refused."""
+    """An operator's statement ends an order whose end the chain will never show; repeated it changes nothing, and one that the venue contradicts is refused."""
     size = house.held().size
     order = await requested(house, "65%")
     await house.sends(house.book.perp.take(house.owner), house.book.perp.lose(house.owner))
@@ -173,7 +173,7 @@ async def said(house: PerpHouse) -> None:
 
 
 async def rehearsed(house: PerpHouse) -> None:
-    """A proposal of the book in dry-run is tried by its process until it waits for the keeper, and told once though that process dies; nothing is ordered."""
+    """A proposal in dry-run is tried until it waits for the keeper, and published once although the process dies; nothing is ordered."""
     before = await house.on_chain(house.book.perp.orders, house.chain)
     ratio = RATIOS[0] if wanted(house) != RATIOS[0] else RATIOS[-1]
     await house.apply(ratio=ratio, mode="dry-run")

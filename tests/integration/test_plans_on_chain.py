@@ -178,7 +178,7 @@ def paid_by_receipts(desk: ChainDesk, closed: PlanClosed, cancelled: list[str]) 
 
 
 def lost_by_swaps(desk: ChainDesk, closed: PlanClosed) -> int:
-    """Value what the plan's swaps moved by their receipts, at the mean that the pool itself tells of their block."""
+    """Value the plan's swaps by their receipts, at the pool's own mean of their block."""
     pool, loss = desk.world.pools[pool_name(desk)], 0
     for intent in desk.done:
         if intent.plan != closed.plan or intent.step != "swap":

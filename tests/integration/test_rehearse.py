@@ -41,7 +41,7 @@ _chain_ids = itertools.count(995_000)
 
 
 def _has_looked(lines: Sequence[MutableMapping[str, Any]]) -> bool:
-    """Ask whether a run has read all that is untried: before that it tells nothing, whatever it finds."""
+    """Return whether a run has read all untried proposals, before which it publishes nothing."""
     return any(line["event"] == "tries proposals of dry-run books" for line in lines)
 
 
@@ -50,7 +50,7 @@ class Died(BaseException):
 
 
 class Deployment:
-    """A log, a worker that takes it in when it is told to, and a process that tries proposals."""
+    """A log, a worker that processes it on request, and a process that tries proposals."""
 
     def __init__(self, bootstrap: str, chain_id: ChainId, desk: Desk) -> None:
         self.bootstrap, self.chain_id, self.desk = bootstrap, chain_id, desk
@@ -74,7 +74,7 @@ class Deployment:
         await checkpoint.close()
 
     async def rehearse(self, forks: Forks, *, dies_at: str = "", timing: TryTiming | None = None) -> None:
-        """Try until an outcome stands in the log, and a moment longer; or until it dies."""
+        """Try until the log has an outcome, and a moment longer; or until the process dies."""
 
         def reach(point: str) -> None:
             if point == dies_at:

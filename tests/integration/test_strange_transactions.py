@@ -46,7 +46,7 @@ class Deployment:
         asyncio.run(ensure_topics(self.kafka, self.chain_id, 1))
 
     def put(self, *payloads: bytes, transactional: bool | None = None, commits: bool = True) -> int:
-        """Append records, plainly or in a stranger's transaction; tell where the first stands."""
+        """Append records, plainly or in a foreign transaction, and return the offset of the first."""
 
         async def put() -> int:
             identity = {"transactional_id": f"stranger-{self.chain_id}"} if transactional else {}

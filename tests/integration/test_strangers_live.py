@@ -34,7 +34,7 @@ def live_policy(share_bps: int) -> Policy:
 
 
 def carried_out(chain: Chain, theirs: StrangersChain, policy: Policy) -> list[object]:
-    """Act until the plan is closed, and tell what it came to but for the gas, whose price is the node's own."""
+    """Act until the plan is closed, and return its result without gas, whose price is the node's own."""
     desk = ChainDesk(chain, replace(theirs.world, pools={theirs.pool.name: theirs.pool}), policy)
     before = token_ids(chain, theirs.world, theirs.owner)
     desk.block()

@@ -215,7 +215,7 @@ def ended_plan(guide: Guide) -> str:
 
 # ------------------------------------------------------------------ the tour
 def test_each_screen_is_as_it_was_looked_at(guide, evenkeel):
-    """What only looks, what stops and goes on, a book that acts; the last command ends the devnet."""
+    """Compare every screen: commands that only read, commands that stop and resume, a book that acts; the last command ends the devnet."""
     for begun in ("devnet", "init", "up"):
         guide.keep_begun(begun)
     for screen, more in SCREENS.items():

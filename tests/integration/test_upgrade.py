@@ -68,7 +68,7 @@ class House:
 
     @asynccontextmanager
     async def process(self, which: str, role: str) -> AsyncIterator[subprocess.Popen[bytes]]:
-        """Run one until the block ends, then tell it to stop, as an upgrade does."""
+        """Run a process until the block ends, then stop it as an upgrade does."""
         process = self.start(which, role)
         try:
             yield process
@@ -119,7 +119,7 @@ class House:
             return (await shards_now(reader, self.chain_id, PARTITIONS))[SHARD]
 
     async def pass_over(self, offset: int) -> subprocess.CompletedProcess[str]:
-        """Give an operator's word on a record of the shard."""
+        """Write an operator's command to pass over a record of the shard."""
         env = {
             **os.environ,
             "EVENKEEL_BROKER": self.bootstrap,

@@ -134,7 +134,7 @@ def test_a_quote_is_what_the_chain_does(chain: Chain, world: World, kind: str) -
 
 
 def quoted_and_done(play: Play) -> bool:
-    """Quote one swap, do it, compare; tell whether it worked."""
+    """Quote one swap, execute it and compare, and return whether it succeeded."""
     down = play.rng.random() < 0.5
     amount = play.actors.amount(play.rng.randrange(2)) * play.rng.choice((1, -1))
     limit_x96 = play.actors.limit_x96(down=down)

@@ -266,7 +266,7 @@ async def test_of_two_watchers_only_the_higher_term_counts(scene: Scene) -> None
 
 
 async def test_two_watchers_that_go_on_for_ever_take_turns(scene: Scene) -> None:
-    """The first stands by while the second writes, and goes on when that is gone."""
+    """The first stands by while the second writes, and goes on when the second has ended."""
     timing = msgspec.structs.replace(QUICK, stand_by_s=5.0)
     shard = await scene.keep("one", 0)
     async with scene.watching(instance="first", stands_by=True, timing=timing) as first:

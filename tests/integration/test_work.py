@@ -256,7 +256,7 @@ async def test_a_topic_that_refuses_a_record_leaves_everything_as_it_was(house):
 
 # ------------------------------------------------------------------ not delivered
 async def test_it_reads_what_its_group_has_passed_over(house):
-    """The group's offset is a hint: here it stands at the end of logs that no shard has applied."""
+    """The group's offset is a hint: here it is at the end of logs that no shard has applied."""
     log = story(1)
     await house.append(0, log)
     await house.append(1, log)

@@ -49,7 +49,7 @@ def fold(payloads: Sequence[bytes | None]) -> tuple[dict[str, Value], list[Topic
 
 
 def without_trace(entries: dict[str, Value]) -> dict[str, Value]:
-    """What is kept, but for what tells where in the log a shard stands, or stood when its rules changed."""
+    """Return the entries without those that state offsets of the log."""
     return {
         key: replace(value, first_offset=Offset(0)) if isinstance(value, DecidedUnder) else value
         for key, value in entries.items()
@@ -58,7 +58,7 @@ def without_trace(entries: dict[str, Value]) -> dict[str, Value]:
 
 
 def told(said: Sequence[TopicRecord]) -> list[tuple[str, bytes, Any]]:
-    """What was said, but for alerts of blocks set aside, and for where in the log its cause stands."""
+    """Return the outputs without alerts of blocks set aside and without their causes' offsets."""
     return [
         (record.topic, record.key, None if record.value is None else _anywhere(record.value))
         for record in said

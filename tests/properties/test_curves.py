@@ -202,7 +202,7 @@ def test_prices_sought_together_are_those_sought_alone(name, data, logs):
     [("stable-swap", {"A": 100.0, "D": 1_000.0}, 0), ("solidly", {"k": 7.0}, 0), ("edges", {"k": 30.0}, 68)],
 )
 def test_prices_are_sought_together(monkeypatch, name, parameters, beyond):
-    """Only what lies beyond an edge, where one token is held, is evaluated alone."""
+    """Only prices beyond an edge, where one token is held, are evaluated separately."""
     curve, alone = Curve(derived(name), parameters), []
     monkeypatch.setattr(
         Curve, "at", lambda self, price, was=Curve.at: alone.append(price) or was(self, price)

@@ -58,7 +58,7 @@ def branch_off(watcher: ToyWatcher) -> None:
 
 
 def say(watcher: ToyWatcher, act: int) -> None:
-    """Append an operator's word."""
+    """Append an operator's command."""
     chance = watcher.chain.random
     nft = f"position/{MANAGER}/{chance.randint(1, len(watcher.chain.nfts))}"
     word: dict[str, Any] = {"reason": "so", "by": "me"}

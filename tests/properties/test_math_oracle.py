@@ -31,7 +31,7 @@ starts = st.one_of(st.integers(0, 2**32 - 1), st.integers(2**32 - 100, 2**32 - 1
 def ring_of(
     start_s: int, history: list[Span], grow_at: dict[int, int]
 ) -> tuple[dict[int, OracleSlot], int, int]:
-    """Write every span; before the i-th, grow the ring as told. (slots, index, cardinality)."""
+    """Write every span, and grow the ring before the i-th as given. Returns (slots, index, cardinality)."""
     slots, index, cardinality, cardinality_next = {0: first_slot(start_s)}, 0, 1, 1
     now_s = start_s
     for step, (elapsed_s, tick, liquidity) in enumerate(history):

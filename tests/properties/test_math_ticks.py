@@ -55,7 +55,7 @@ def test_the_tick_of_a_price_is_the_greatest_that_begins_by_then(price: SqrtPric
 
 @st.composite
 def maps(draw: st.DrawFn) -> tuple[int, int, list[int]]:
-    """A spacing, a tick to look from, and initialised ticks, many of them close by and on the edges of words."""
+    """A strategy for a spacing, a start tick, and initialised ticks, many of them near and on the edges of words."""
     spacing = draw(spacings)
     tick = draw(ticks)
     most = MAX_TICK // spacing
@@ -71,7 +71,7 @@ def maps(draw: st.DrawFn) -> tuple[int, int, list[int]]:
 
 
 def found_in_bitmap(tick: int, spacing: int, initialized: list[int], *, lte: bool) -> tuple[int, bool]:
-    """Look bit by bit through one word, as nextInitializedTickWithinOneWord says."""
+    """Search one word bit by bit, as nextInitializedTickWithinOneWord does."""
     bits = {place // spacing for place in initialized}
     compressed = tick // spacing if lte else tick // spacing + 1
     while True:

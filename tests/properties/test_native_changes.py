@@ -23,7 +23,7 @@ BETA: dict[str, Any] = {"book": "beta", "owner": STRANGER, "accounts": (STRANGER
 
 
 def tell(watcher: ToyWatcher, act: int) -> None:
-    """Do one of the things after which other balances are told, or are told otherwise."""
+    """Do something that changes which native balances a block contains."""
     match act:
         case 0 | 1 | 2:
             watcher.coins_change = not act
@@ -43,7 +43,7 @@ def tell(watcher: ToyWatcher, act: int) -> None:
 
 
 def telling_all(log: list[Any]) -> list[Any]:
-    """Make the log of a watcher that tells every balance with every block."""
+    """Make the log of a watcher that writes every native balance with every block."""
     at: dict[str, dict[str, NativeBalance]] = {}
     made = []
     for event in log:

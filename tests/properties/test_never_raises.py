@@ -39,7 +39,7 @@ REACHED: Counter[str] = Counter()
 
 
 def deep(seed: int, *, is_live: bool) -> tuple[Shard, Tables, int]:
-    """A shard that stands in the middle of things, the tables of a watcher beside it, and the next offset."""
+    """A shard with much state, a watcher's tables of it, and the next offset."""
     if is_live:
         desk = Desk(live(), seed=seed)
         desk.block(push=True)

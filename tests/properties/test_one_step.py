@@ -34,7 +34,7 @@ def pool_at(tick: int, beyond: int, liquidity: int, fee_pips: int, protocol: int
 
 
 def left_by(live: LivePool, swap: Swapped) -> object:
-    """Apply a trade to a copy, and tell all that it leaves, or how it is refused."""
+    """Apply a trade to a copy, and return its whole result, or its refusal."""
     copied = copy.deepcopy(live)
     try:
         copied.apply(swap, LATER_S)

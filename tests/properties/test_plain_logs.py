@@ -84,7 +84,7 @@ def words_of(event: Event) -> st.SearchStrategy[list[int]]:
 
 
 def _word_of(kind: str) -> st.SearchStrategy[int]:
-    """Draw a word of a type, often at its edges."""
+    """Draw a word of a type, often at its bounds."""
     bits = 160 if kind == "address" else int(kind.removeprefix("u").removeprefix("int"))
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if kind.startswith("int") else (0, 2**bits - 1)
     return st.one_of(st.sampled_from([low, low + 1, 0, high]), st.integers(low, high)).map(

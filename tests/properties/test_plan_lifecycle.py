@@ -288,7 +288,7 @@ def test_from_every_state_the_table_leads_to_an_end():
 
 
 def test_a_reorg_below_where_a_shard_began_ends_its_plan():
-    """No block before its new beginning will tell what became of the plan's transactions."""
+    """No block before its new beginning shows the outcome of the plan's transactions."""
     walk = Walk(1, [])
     walk.begin_anew()
     life = walk.life

@@ -70,7 +70,7 @@ def test_a_plan_that_is_opened_ends_what_began_it(
 
 
 def rest(desk: Desk) -> int:
-    """Let the market stand still; tell how many plans were begun and ended in that time."""
+    """Keep the market still, and return how many plans opened and ended in that time."""
     before = len(desk.said(PlanClosed))
     for _ in range(24):
         desk.block()

@@ -117,7 +117,7 @@ def reorg(
 
 # ------------------------------------------------------------------ a plan whose position goes away
 def followed() -> tuple[Lifecycle, int]:
-    """Let a plan be done and the next one open at the same block; tell at which block the first was opened."""
+    """Let a plan be done and the next one open at the same block, and return the block at which the first was opened."""
     life = opened()
     began_at = life.chain.head.number
     while not life.mined("mint"):

@@ -111,7 +111,7 @@ def _says(view: Any) -> dict[str, Any]:
 
 
 def _news(key: str, says: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what need not be told at once."""
+    """Leave out changes that need not be published at once."""
     if key.startswith("book/"):
         held = [(each.token, each.wallet, each.native) for each in says["holdings"]]
         targets = [] if says["shares"] is UNSET else [(s.token, s.target_share_bps) for s in says["shares"]]

@@ -22,7 +22,7 @@ MOST_BLOCKS = 40
 
 
 def part_is_mined(wide: int) -> tuple[Lifecycle, list[int]]:
-    """A plan of two transactions or more, the first of which is mined; tell which NFTs it is about."""
+    """Make a plan of two or more transactions, mine the first, and return its NFTs."""
     action = Rerange(half_width_log_bps=100, stall_after_s=10_000, on_stall="wait")
     book = live(action=action)
     signer = replace(book.limits.signer, max_gas_limit=AT_ONCE * WITHDRAW_GAS)

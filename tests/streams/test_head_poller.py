@@ -34,7 +34,7 @@ async def looking(
 
 
 def hints_heard(*, heard: bool) -> HeadHints:
-    """Nobody listens; word comes as the test has it."""
+    """A source of notices without a websocket, which the test triggers."""
     hints = HeadHints("ws://127.0.0.1:1/", silence_s=30, clock=lambda: 0.0)
     hints._heard_at_s = 0.0 if heard else None
     return hints

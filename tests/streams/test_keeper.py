@@ -167,7 +167,7 @@ async def test_what_does_not_fit_waits_on_the_broker():
 
 # ------------------------------------------------------------------ crashes
 async def crash_and_go_on(broker: FakeBroker, crash_at: tuple[int, str]) -> int:
-    """Live until the crash, then begin again where the last acknowledgement stands."""
+    """Run until the crash, then restart from the last acknowledgement."""
     first = Process(LOG, FakeCheckpoint(broker, crash_at=crash_at), batch_records=BATCH)
     with pytest.raises(Crashed):
         await first.deliver_one_by_one()

@@ -48,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """End the process as soon, too. A machine that stands still for so long looks like a broker that does."""
+    """End the process soon in case of a stall. A machine that stalls as long looks like a broker that does."""
     monkeypatch.setattr(keepers_module, "STALLED_S", keepers_module.STALLED_S / 200)
 
 

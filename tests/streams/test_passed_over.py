@@ -41,7 +41,7 @@ def word(offset: int, payload: bytes, **changes: object) -> bytes:
 
 
 def with_record(payload: bytes, *behind: bytes) -> tuple[bytes | None, ...]:
-    """Put a record among those of a story, and words at its end."""
+    """Put a record among those of a story, and operators' commands at its end."""
     return (*TOLD[:AT], payload, *TOLD[AT:], *behind)
 
 
@@ -134,7 +134,7 @@ async def test_a_halted_shard_goes_on_once_an_operator_says_so(quick, payload):
 
 @pytest.mark.parametrize("start", [0, AT - 1, AT])
 async def test_whoever_comes_to_it_later_halts_nowhere_and_comes_to_the_same(start):
-    """From the log's beginning, or from a cursor right before it: the word is found behind the record."""
+    """From the log's beginning, or from a cursor right before the record: the command is found after it."""
     broker, log = FakeBroker(), with_record(NOBODYS, word(AT, NOBODYS))
     if start:
         before = Worker(broker, log[:start])

@@ -70,7 +70,7 @@ async def test_it_is_what_the_live_book_does(down):
 
 
 async def test_a_book_beside_others_is_tried_as_if_alone():
-    """The proposal's block tells only coin balances that changed, with a checksum of both books' accounts; the trial has one book."""
+    """The proposal's block has only changed native balances, with a checksum of both books' accounts; the trial has one book."""
     alone, beside = proposing(), Desk(live(**DRY))
     beside.watcher.append(PolicySet(policy=live(**DRY, **OTHER)))
     beside.watcher.read_wanted()

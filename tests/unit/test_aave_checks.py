@@ -93,7 +93,7 @@ def shard() -> Shard:
 
 
 def of_account(shard: Shard) -> AaveAccountObserved:
-    """What the chain tells where it is as the shard has it."""
+    """Return a read of the account that equals the shard's state."""
     market = MarketAt(shard.tables, deployment_of(SPEC), NOW_S)
     told = shard.tables.need(aave_told(POOL), AaveTold)
     data = market.account_data(ACCOUNT, told)

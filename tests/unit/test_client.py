@@ -24,7 +24,7 @@ Reply = Callable[[dict[str, Any]], Any]
 
 
 class Server:
-    """A node that answers as told, and what it was asked."""
+    """A node with prepared answers, which records the requests."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply

@@ -105,6 +105,6 @@ def test_the_bytes_are_those_of_msgspec_but_for_the_integers(kind, data):
 @few
 @given(st.data())
 def test_readers_that_know_no_large_integer_lose_nothing(data):
-    """Any JSON reader sees the digits: no number stands in the bytes."""
+    """Any JSON reader gets all digits, because the bytes have no JSON numbers."""
     event = data.draw(structs(data.draw(st.sampled_from(EVENTS))))
     json.loads(encode(event), parse_int=pytest.fail, parse_float=pytest.fail)

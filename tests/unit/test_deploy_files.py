@@ -59,7 +59,7 @@ def containers(name: str) -> list[dict[str, Any]]:
 
 
 def exists(words: list[str]) -> bool:
-    """Ask whether words are a command of ours with options that it has."""
+    """Assert that a command line is one of ours, with existing options."""
     found = get_command(app)
     names = [word for word in words if not word.startswith(("-", "/"))]
     for word in names:

@@ -64,7 +64,7 @@ def plan_of(desk: LendingDesk) -> Plan:
 
 
 def jumps(desk: LendingDesk, percent: int = 130) -> None:
-    """Let the lending market's oracle tell a higher price of the base from the next block on."""
+    """Let the lending market's oracle have a higher price of the base from the next block on."""
     desk.chain.price_percent = desk.chain.price_percent * percent // 100
 
 
@@ -80,7 +80,7 @@ def begins(desk: LendingDesk) -> None:
 
 
 def held(on_stall: Any = "wait") -> LendingDesk:
-    """A re-range has taken the liquidity out, and its swap comes to nothing."""
+    """A re-range has withdrawn the liquidity, and its swap fails."""
     desk = settled(on_stall)
     desk.fails = {"swap"}
     begins(desk)

@@ -124,7 +124,7 @@ def test_a_history_that_is_too_short_makes_no_plan(window_s):
 
 
 def test_where_gas_has_no_price_no_plan_withdraws():
-    """So nothing of such a book ever lies outside, where the ceiling of gas would hold it."""
+    """So no tokens of such a book are ever withdrawn and held back by the gas ceiling."""
     book = live()
     desk = pushed(replace(book, chain=replace(book.chain, wrapped_native=STRANGER)))
     assert [(o.phase, o.reason) for o in desk.said(StepRefused)] == [("withdraw", "cost")]

@@ -18,7 +18,7 @@ Serve = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 @asynccontextmanager
 async def listening(serve: Serve, *, silence: float = 60.0) -> AsyncIterator[HeadHints]:
-    """Listen to a node that answers each connection as told."""
+    """Listen to a node that answers each connection as given."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

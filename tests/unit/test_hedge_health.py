@@ -93,7 +93,7 @@ def test_a_warning_goes_away_with_its_block_and_comes_again_on_another():
 
 # ------------------------------------------------------------------ a liquidation
 def liquidated(desk: LendingDesk) -> Any:
-    """Have a stranger repay a tenth, and let the block tell it."""
+    """Have a stranger repay a tenth, with the log in the block."""
     chain = desk.chain
     repaid, seized, fee = chain.debt[BASE] // 10, chain.collateral[QUOTE] // 5, 10**9
     chain.in_next_block = lambda: chain.liquidate(repaid, seized, fee)

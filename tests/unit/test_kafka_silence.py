@@ -18,7 +18,7 @@ WAITS = "waits for the broker to answer"
 
 @asynccontextmanager
 async def silent_broker(hangs_up_after_s: float) -> AsyncIterator[KafkaAccess]:
-    """Accept connections on a port, and close each without a word after a time."""
+    """Accept connections on a port, and close each without an answer after a time."""
 
     async def says_nothing(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(hangs_up_after_s)

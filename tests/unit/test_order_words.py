@@ -178,7 +178,7 @@ def test_a_book_that_is_not_hedged_or_not_there_has_no_order(shard):
     ],
 )
 def test_what_the_chain_shows_later_counts_more_than_the_word(shard, then, counts):
-    """A reorg brings an order back; its execution is told after all; its size shows it."""
+    """A reorg restores an order; its execution is shown later; its size shows it."""
     say(shard, "cancelled")
     shard.tables.put(ITEM, then)
     assert isinstance(order_of(shard).state, SaidEnded) == counts

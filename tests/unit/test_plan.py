@@ -260,7 +260,7 @@ def test_an_allowance_that_is_in_the_way_is_cleared_first(down, spender):
 
 
 def test_a_swap_that_failed_behind_its_allowance_is_made_anew():
-    """The allowance of the first try stands in the way of the second, unless it is just as much."""
+    """The allowance of the first attempt prevents that of the second, unless it is equal."""
     desk = Desk(live())
     desk.block(push=True)
     desk.block()
@@ -483,7 +483,7 @@ def only_approvals(desk: Desk) -> list[SubmitTransaction]:
 
 
 def test_what_is_refused_for_the_same_reason_costs_no_allowance_at_each_block():
-    """A router that takes another kind of call looks like this: the allowance is given, the swap is not signed."""
+    """For example a router that takes another kind of call: the allowance is given, and the swap is not signed."""
     desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=240, on_stall="wait")))
     desk.block(push=True)
     swaps = 0

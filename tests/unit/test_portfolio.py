@@ -1000,7 +1000,7 @@ def test_a_book_that_is_live_at_a_further_venue_needs_the_contracts_of_that_one(
 
 
 def test_while_a_router_is_added_book_by_book_a_venue_is_one():
-    """Two books of a shard, the second not yet applied: what lies there is followed once."""
+    """Two books of a shard, the second not yet applied: the venue's contracts are followed once."""
     (old,) = load(FORKED)
     (new,) = load(FORKED.replace("      factory:", f'      router: "{OTHER_OWNER}"\n      factory:'))
     tables = Tables({f"policy/{each.book}": each for each in (old, msgspec.structs.replace(new, book="b"))})

@@ -39,7 +39,7 @@ OUTSIDE = {"WORKERS", "FORK_URL", "WATCH_SHARE", "REHEARSE_SHARE", "SUBMIT_SHARE
 
 
 def of_cli(command: list[str]) -> bool:
-    """Ask whether these words are a command, and not only a group of them."""
+    """Return whether a command line is a command, and not only a group."""
     found = get_command(app)
     for word in command:
         found = found.get_command(None, word) if hasattr(found, "get_command") else None

@@ -135,7 +135,7 @@ def test_an_operators_word_and_a_read_end_a_quarantine():
 
 
 def test_what_cannot_be_in_quarantine_is_not_resumed():
-    """An owner is only looked up: a word on it must not lead to a read, nor to a release of what was never held."""
+    """An owner is only read: a command on it must lead neither to a read nor to a release."""
     told = Told()
     told.block()
     told.watcher.append(Resumed(scope=f"owner/{MANAGER}/{OWNER}", reason="looked at", by="me"))

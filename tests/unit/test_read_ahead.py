@@ -83,7 +83,7 @@ async def test_only_what_is_asked_in_any_case_is_read_ahead(asked, calls, pools,
 
 # ------------------------------------------------------------------ while it is simulated
 class Ahead:
-    """An appraiser that reads until it is told to end."""
+    """An appraiser that reads until it is ended."""
 
     def __init__(self):
         self.begun, self.ended, self.end = asyncio.Event(), False, asyncio.Event()

@@ -31,7 +31,7 @@ def tables() -> Tables:
 
 @pytest.fixture
 def asked(tables):
-    """Ask for the reasons, and tell how often they have been collected."""
+    """Request the reasons, and return how often they were computed."""
     collected = []
 
     def ask() -> tuple[tuple[str, ...], int]:

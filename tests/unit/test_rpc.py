@@ -25,7 +25,7 @@ KEYS = ("s3cretuser", "p4ssw0rd", "k3yInThePath", "t0kenInTheQuery")
 
 @asynccontextmanager
 async def node(answer: Answer, *, timeout_s: float = 5) -> AsyncIterator[Rpc]:
-    """A server that answers as told, and a connection whose URL is full of keys."""
+    """A server with prepared answers, and a connection whose URL has keys."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await answer(await request.json())

@@ -181,7 +181,7 @@ def test_what_a_scope_asks_for_is_kept_as_it_is_in_the_whole() -> None:
 
 
 def test_every_log_that_could_be_missing_shows_in_the_bloom() -> None:
-    """Drop one log with an address and topic of its own: the bloom tells."""
+    """Drop one log with its own address and topic: the bloom shows it."""
     answers = receipts()
     answers[1]["logs"][0] |= {"address": "0x" + "55" * 20, "topics": ["0x" + "66" * 32]}
     bloom = 0

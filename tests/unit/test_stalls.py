@@ -430,7 +430,7 @@ def test_a_plan_of_which_nothing_was_sent_leaves_what_the_owner_allows():
 
 # ------------------------------------------------------------------ finishing is worth more than beginning
 def a_little_too_dear(desk: Desk) -> None:
-    """Gas stands one gwei above the policy's ceiling of 200."""
+    """Set the gas price one gwei above the policy's ceiling of 200."""
     desk.watcher.base_fee_wei = 100 * 10**9
 
 

@@ -62,7 +62,7 @@ ENVIRONMENT = {
 
 @contextlib.contextmanager
 def silent_server() -> Iterator[socket.socket]:
-    """Take connections, and never say a word."""
+    """Accept connections, and never answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(120)
         yield server

@@ -23,7 +23,7 @@ _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 
 @dataclass(frozen=True)
 class StrangersChain:
-    """What stands on it, and whose positions there are."""
+    """The addresses of the chain's contracts, and the owner of positions there."""
 
     world: World
     pool: DevnetPool

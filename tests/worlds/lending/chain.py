@@ -162,7 +162,7 @@ class LendingChain(ToyChain):
         return (*prices, *(each for asset in self.ids for each in self._totals(asset)))
 
     def _totals(self, asset: Address) -> tuple[CallRead, ...]:
-        """Tell what all have at a reserve, and when its price was told."""
+        """Return the totals of a reserve over all accounts, and the time of its price."""
         supply, debt = (
             self.others_supply[asset] + self.collateral[asset],
             self.others_debt[asset] + self.debt[asset],

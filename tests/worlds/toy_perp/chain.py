@@ -35,7 +35,7 @@ _POOLED = 10_000_000 * DOLLAR
 
 
 class PerpContract(msgspec.Struct, frozen=True):
-    """Where the future stands, and whose its keeper's key is."""
+    """The future's address, and its keeper's key."""
 
     at: str
     keeper: str

@@ -99,7 +99,7 @@ class Liquidated(OfAccount, frozen=True, kw_only=True):
 
 
 class OrderSaid(OfAccount, frozen=True, kw_only=True):
-    """What the chain says of an order; its own words are in `order`."""
+    """The chain's statement on an order; `order` has its own fields."""
 
     order: Order
     limit: int = 0

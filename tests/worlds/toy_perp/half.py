@@ -63,7 +63,7 @@ async def ask_pools(
 
 
 async def find_standing(reader: ContractReader, spec: VenueSpec, account: Address) -> AccountStanding:
-    """Ask what stands against an account's short, and what buying it back costs, in raw quote."""
+    """Ask for the margin behind an account's short and the cost of buying it back, in raw quote."""
     contract = spec.contract("future")
     told, (collateral, equity) = await reader.need(
         [Ask(contract, ACCOUNT, (account,)), Ask(contract, WORTH, (account,))]

@@ -16,7 +16,7 @@ REASON = "maintenance"
 
 
 class Keeper:
-    """Touches the order of an account in the block after its request, unless it rests.
+    """Executes an account's order in the block after its request, unless it is idle.
 
     It executes it; or it cancels it and executes the next one; or it takes it, is silent for long, and executes it then.
     After a reorg it does to an order that is there again what it does to a new one, and executes one that it had cancelled.

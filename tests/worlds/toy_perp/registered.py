@@ -11,7 +11,7 @@ from worlds.toy_perp.venue import KIND
 
 
 def lines() -> Iterator[tuple[dict[str, Any], str, Any]]:
-    """List each registry with the name and what stands there under it."""
+    """List each registry with the name and the entry under it."""
     yield KINDS, half.KIND, KIND
     yield HALVES, half.KIND, half.HALF
     yield signer_registry.HALVES, half.KIND, signer.SIGNER_HALF

@@ -144,7 +144,7 @@ class PerpAppraiser:
             raise Refusal("limits", f"{equity} of quote would secure a size that needs {ceil(least)}")
 
     async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
-        """Price nothing: its price is whatever it was told last."""
+        """Price nothing: the price is the last one that was set."""
         del token, head
         return ()
 

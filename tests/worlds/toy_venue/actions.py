@@ -130,7 +130,7 @@ class ToyActions(MissesNoFees):
         )
 
     def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
-        """Nothing: what is traded lies in the wallet."""
+        """Return nothing: the traded tokens are in the wallet."""
         del shard, policy, goal
         return None
 
