@@ -18,7 +18,8 @@ from pipeline.advance.preemption import gives_way
 from pipeline.advance.price_doubts import refuse_prices
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import begin_rest
-from pipeline.book.feeds import answer_of, feed_fault
+from pipeline.advance.unvalued import continue_in_need, judge_in_need, stock_in_need
+from pipeline.advance.value_feeds import why_undated
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.pricing import pair_price
@@ -29,7 +30,7 @@ from pipeline.decide.levers import Option, goal_kind, is_hedge
 from pipeline.follow.due_reads import first_missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
-from pipeline.messages.decisions import Declined, Gate, PlanClosed, Quarantined, RebalanceProposed
+from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.entries import BookPath, Quarantine
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
@@ -58,10 +59,13 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     shard, policy = context.shard, context.policy
     path = _path(context)
     count_cost(context, tracked)
-    unknown = why_unknown(shard, policy)
+    unknown = _why_unread(shard, policy)
     if unknown is not None:
-        yield from suspend_plan(context, unknown) if policy.mode == "live" else ()
-        yield from _conclude(context, path, None, unknown)
+        yield from _suspend(context, path, unknown)
+        return
+    undated = why_undated(shard, policy)
+    if undated is not None:
+        yield from _without_value(context, path, undated)
         return
     calibrate(context)
     stock = stock_of(shard, policy)
@@ -76,6 +80,27 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     yield from report_health(context)
     yield from carried
     yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
+
+
+def _suspend(context: BookContext, path: BookPath, unknown: Unknown) -> Iterator[Output]:
+    """Let everything of a book wait until its inventory is known."""
+    yield from suspend_plan(context, unknown) if context.policy.mode == "live" else ()
+    yield from _conclude(context, path, None, unknown)
+
+
+def _without_value(context: BookContext, path: BookPath, undated: Unknown) -> Iterator[Output]:
+    """Let everything of a book wait for a feed that values an asset, but for what only secures a hedge whose health is low."""
+    yield from report_health(context)
+    stock = stock_in_need(context)
+    if stock is None:
+        yield from _suspend(context, path, undated)
+        return
+    live = context.policy.mode == "live"
+    carried = list(continue_in_need(context, stock, path, undated)) if live else []
+    yield from carried
+    judgement = refused_for_busy_signer(context, judge_in_need(context, stock, undated))
+    known = stock if isinstance(judgement, Option) else None
+    yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), known, judgement)
 
 
 def _path(context: BookContext) -> BookPath:
@@ -128,24 +153,16 @@ def _stock_of(shard: Shard, policy: Policy) -> Stock:
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
     """Explain why a book's inventory is not known: something is unread, in quarantine, or without a price."""
+    return _why_unread(shard, policy) or why_undated(shard, policy)
+
+
+def _why_unread(shard: Shard, policy: Policy) -> Unknown | None:
+    """Explain why it is not known what a book has: all but a feed without a recent answer."""
     tables = shard.tables
     unknown: Unknown | None = tables.derived(
         keys.unknown(policy.book), (policy, tables.seen_writes), lambda: _why_unknown(shard, policy)
     )
-    return unknown or why_undated(shard, policy)
-
-
-def why_undated(shard: Shard, policy: Policy) -> Unknown | None:
-    """Return which feed that values an asset has no recent answer: time alone makes an answer too old."""
-    head = shard.tables.head
-    if not policy.assets or head is None:
-        return None
-    for feed in policy.value_feeds():
-        fault = feed_fault(answer_of(shard.tables, feed), feed, head.timestamp_s)
-        if fault is not None:
-            gate: Gate = "observed" if fault == "not_observed" else "value"
-            return Unknown(gate=gate, reason=fault, item=keys.feed(feed.feed))
-    return None
+    return unknown
 
 
 def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:

@@ -9,6 +9,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.pauses import refused_by_pause
 from pipeline.advance.real_cost import with_cost
 from pipeline.advance.stalls import finish
+from pipeline.advance.value_feeds import waits_for_value
 from pipeline.advance.vanished_positions import leave
 from pipeline.book.inventory import Stock
 from pipeline.decide.hedging import URGENT, offer_hedge
@@ -25,15 +26,18 @@ from pipeline.venues.registry import need_hedging
 def gives_way(context: BookContext, stock: Stock) -> bool:
     """Return whether a book's plan has nothing in flight while a plan for low health is proposed.
 
-    What was sent is seen to its end first: mined, or cancelled past its deadline. One plan for low health does not make way for another.
+    What was sent is seen to its end first: mined, or cancelled past its deadline. One plan for low health does not make way for another, but
+    for one whose trade waits for a value feed.
     """
     shard, policy = context.shard, context.policy
     plan = shard.tables.find(keys.plan(policy.book), Plan)
     if not policy.hedge or plan is None or refused_by_pause(shard, policy) is not None:
         return False
-    if not isinstance(stand(plan, shard.tables), Due):
+    standing = stand(plan, shard.tables)
+    if not isinstance(standing, Due):
         return False
-    if plan.closed is None and isinstance(plan.goal, HedgeGoal) and need_hedging(policy).secures(plan.goal):
+    secures = isinstance(plan.goal, HedgeGoal) and need_hedging(policy).secures(plan.goal)
+    if plan.closed is None and secures and not waits_for_value(context, plan, standing.phase):
         return False
     effects = effects_of(shard.tables, policy.book)
     offered = offer_hedge(shard, policy, stock, effects, context.block.timestamp_s)

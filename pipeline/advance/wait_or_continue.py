@@ -4,7 +4,7 @@ from pipeline.act.guards import TIP_WEI, GuardRefusal
 from pipeline.act.settle import ALIKE, fails_alike, failure_of, has_withdrawn_tokens, moves_withdrawn_tokens
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
-from pipeline.book.prices import spot_prices
+from pipeline.book.prices import base_spot
 from pipeline.book.pricing import gas_in_quote
 from pipeline.decide.gates import FIRST_WAIT_S
 from pipeline.messages.effects import Plan
@@ -94,7 +94,7 @@ def most_for_gas_wei(
     most = foreseen if begins else gas_to_wait_for(context, plan, phase)
     if most is None:
         return Wei(most_wei)
-    spot = spot_prices(context.shard, context.policy)[context.policy.base]
+    spot = base_spot(context.shard, context.policy)
     costs_now = gas_in_quote(context.policy, gas_limit * now_wei, spot)
     if not costs_now:
         return Wei(most_wei)

@@ -1,7 +1,7 @@
 """Take prices from Chainlink feeds: the answer after the latest block, and whether it is recent enough."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pipeline import keys
 from pipeline.messages.base import Entry, Price
@@ -62,6 +62,29 @@ def feed_fault(answer: FeedAnswer | None, feed: FeedPrice, now_s: Seconds) -> Un
     if not is_whole or answer.answer <= 0 or not 0 <= answer.decimals <= _MOST_DECIMALS:
         return "no_price"
     return "price_too_old" if now_s - answer.updated_at_s > feed.max_age_s else None
+
+
+class UndatedFeed(NamedTuple):
+    """A feed that values an asset of a book, and has no recent answer."""
+
+    feed: FeedPrice
+    fault: UnknownReason
+
+    @property
+    def item(self) -> str:
+        """Return its item."""
+        return keys.feed(self.feed.feed)
+
+
+def undated_feed(tables: Tables, policy: Policy) -> UndatedFeed | None:
+    """Find the first of a book's value feeds without a recent answer at the head; None: all of its assets have a present price."""
+    head = tables.head
+    if not policy.assets or head is None:
+        return None
+    faults = (
+        (feed, feed_fault(answer_of(tables, feed), feed, head.timestamp_s)) for feed in policy.value_feeds()
+    )
+    return next((UndatedFeed(feed, fault) for feed, fault in faults if fault is not None), None)
 
 
 def feed_price(

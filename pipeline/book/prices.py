@@ -1,17 +1,17 @@
 """Compute the price of each token of a book in its quote, from the sources that the policy names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline import keys
 from pipeline.book.exposures import ONE_FOR_ONE, Spot
-from pipeline.book.feeds import answer_of, feed_price
+from pipeline.book.feeds import answer_of, feed_fault, feed_price
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import Asset, FeedPrice, Par, PoolPath
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address
+from pipeline.units import Address, Seconds
 from pipeline.venues.port import Venue
 from pipeline.venues.registry import venues_of
 
@@ -30,17 +30,44 @@ def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
     return shard.tables.derived(
         keys.prices(policy.book),
         (policy, *spots, *answers),
-        lambda: _prices(policy, dict(zip(pools, spots, strict=True)), shard.tables),
+        lambda: _prices(policy, dict(zip(pools, spots, strict=True)), shard.tables, policy.known_assets()),
     )
 
 
-def _prices(policy: Policy, spots: Spots, tables: Tables) -> Mapping[Address, Price]:
-    base = spots[policy.reference_pool].of(policy.base)
+def last_prices(shard: Shard, policy: Policy, now_s: Seconds) -> Mapping[Address, Price]:
+    """Price what `spot_prices` prices, however old a feed's answer is; an asset whose feed gives no price is left out.
+
+    Units:  raw quote per raw unit.
+    Raises: ImpossibleFactError where a pool is not followed, or does not trade what it is to price.
+    """
+    spots = {pool: _spot(shard, policy, pool) for pool in policy.pricing_pools()}
+    told = [each for each in policy.known_assets() if _tells_a_price(shard.tables, each, now_s)]
+    return _prices(policy, spots, shard.tables, told)
+
+
+def base_spot(shard: Shard, policy: Policy) -> Price:
+    """Price the base at the reference pool. Raises: ImpossibleFactError where that is not followed, or of other tokens."""
+    return _base_price(policy, _spot(shard, policy, policy.reference_pool))
+
+
+def _tells_a_price(tables: Tables, asset: Asset, now_s: Seconds) -> bool:
+    feed = asset.spot
+    if not isinstance(feed, FeedPrice):
+        return True
+    return feed_fault(answer_of(tables, feed), feed, now_s) in {None, "price_too_old"}
+
+
+def _base_price(policy: Policy, spot: Spot) -> Price:
+    base = spot.of(policy.base)
     if base is None or base[0] != policy.quote:
         raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
-    prices = {policy.quote: ONE_FOR_ONE, policy.base: base[1]}
+    return base[1]
+
+
+def _prices(policy: Policy, spots: Spots, tables: Tables, priced: Iterable[Asset]) -> Mapping[Address, Price]:
+    prices = {policy.quote: ONE_FOR_ONE, policy.base: _base_price(policy, spots[policy.reference_pool])}
     prices |= {token: at_par(policy, token, policy.quote) for token in policy.quote_equivalents}
-    assets = {asset.token: _value_of(policy, asset, prices, spots, tables) for asset in policy.known_assets()}
+    assets = {asset.token: _value_of(policy, asset, prices, spots, tables) for asset in priced}
     return prices | assets
 
 

@@ -8,6 +8,7 @@ just moved. Where the collateral is not the quote, no plan trades it: what the w
 from collections.abc import Callable, Mapping
 
 from pipeline.act.foresight import Market
+from pipeline.book.feeds import UndatedFeed
 from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgeVenue
@@ -15,7 +16,7 @@ from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Seconds, Wei
-from pipeline.venues.hedging.goal import HedgeTerms, collateral_price, need_hedge
+from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
 from pipeline.venues.hedging.orders import decreased_to_deleverage
 from pipeline.venues.hedging.sizes import MOST_HUNDREDTHS, NOTHING, HedgePlaces, Sizing
 
@@ -42,19 +43,34 @@ def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) ->
         "secure_by_purchase": sources.purchase,
         "deleverage": sources.position,
     }
-    worths = {move: worth() for move, worth in asked.items() if names_of(at.venue, policy, move)}
+    may = [move for move in asked if names_of(at.venue, policy, move) and sources.may_move(move)]
+    worths = {move: asked[move]() for move in may}
     owed = stock.prices[policy.base].value(sources.owed)
-    if policy.collateral_token != policy.quote and max(worths.values()) * _NEXT_TO_NOTHING_PARTS < owed:
-        raise HedgeError(
-            f"wallet and ranges have nothing left that secures what is owed, and no plan sells collateral {policy.collateral_token}: "
-            "repay base by hand, or bring base, quote or collateral into the wallet"
-        )
+    nothing_sold = policy.collateral_token != policy.quote or sources.waits_for_feed is not None
+    if nothing_sold and max(worths.values()) * _NEXT_TO_NOTHING_PARTS < owed:
+        raise HedgeError(_what_secures(policy, sources.waits_for_feed))
     much = [move for move in worths if worths[move] * _LEAST_PARTS >= owed]
     return (
         much[0] if much else max((m for m in worths if m != "deleverage_free"), key=lambda move: worths[move])
     )
 
 
+def _what_secures(policy: Policy, waits_for: UndatedFeed | None) -> str:
+    """Describe what an operator can do where no plan secures what is owed, and what a plan waits for."""
+    by_hand = "repay base by hand, or bring base, quote or collateral into the wallet"
+    if waits_for is None:
+        return (
+            f"wallet and ranges have nothing left that secures what is owed, and no plan sells collateral {policy.collateral_token}: "
+            f"{by_hand}"
+        )
+    return (
+        f"wallet and ranges have nothing left that secures what is owed without a trade, and trades wait for {waits_for.item} "
+        f"({waits_for.fault}): {by_hand}"
+    )
+
+
+_TRADE_NOTHING: frozenset[HedgeMove] = frozenset({"secure", "secure_from_range"})
+"""Moves that add to what secures the debt, or take off it, at any price."""
 _SELL_COLLATERAL: frozenset[HedgeMove] = frozenset({"deleverage_free", "deleverage", "close_from_collateral"})
 
 
@@ -72,13 +88,19 @@ class _Sources:
     def __init__(self, at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> None:
         """Take a book at a block. Raises: PipelineError where its position is not known."""
         self._at, self._shard, self._policy = at, shard, policy
-        self._price, self._secures = stock.prices[policy.base], collateral_price(policy, stock.prices)
+        self._price = stock.prices[policy.base]
         market = Market(
             now_s=Seconds(0), base_fee_wei=Wei(0), base_price=self._price
         )  # nothing is traded here
         self._sizing = Sizing(at, shard, policy, market, net=stock.base_amount, move="secure")
         self._terms = HedgeTerms(move="secure", net_base=stock.base_amount)
         self.owed = self._sizing.held.size
+        self.waits_for_feed = self._sizing.waits_for_feed
+        self._secures = self._sizing.price_of_collateral(stock.prices)
+
+    def may_move(self, move: HedgeMove) -> bool:
+        """Return whether a move may go now: while a value feed has no recent answer nothing is traded, and no collateral is withdrawn."""
+        return self.waits_for_feed is None or move in _TRADE_NOTHING
 
     def wallet_suffices(self) -> bool:
         """Return whether the wallet alone brings health back to where the hedge acts."""

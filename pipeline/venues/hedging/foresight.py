@@ -15,7 +15,7 @@ from pipeline.hedge.target import centre_of, target_of
 from pipeline.messages.goals import Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount
-from pipeline.venues.hedging.goal import HedgeTerms, collateral_price, need_hedge
+from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
 from pipeline.venues.hedging.orders import more_wanted
 from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.sizes import HedgePlaces, Sized, Sizing
@@ -80,7 +80,7 @@ def foresee_hedge(
     made = msgspec.structs.replace(made, done={step: each for step, each in made.done.items() if each.amount})
     if not made.done:
         raise HedgeError(f"there is nothing with which the hedge could go {terms.move}")
-    price, secures = stock.prices[policy.base], collateral_price(policy, stock.prices)
+    price, secures = stock.prices[policy.base], sizing.price_of_collateral(stock.prices)
     of = {name: made.amount(name) for name in get_args(HedgePhase)}
     smaller = min(of["repay"] + of["decrease"], sizing.held.size)
     added, taken = of["supply"] + of["deposit"], of["withdraw"]

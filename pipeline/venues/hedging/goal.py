@@ -106,6 +106,21 @@ def collateral_price(policy: Policy, prices: Mapping[Address, Price]) -> Price:
     return price
 
 
+def price_to_secure(
+    venue: HedgeVenue, shard: Shard, policy: Policy, prices: Mapping[Address, Price]
+) -> Price:
+    """Find the book's own price of the collateral, or where its feed tells none the one that the venue's price of the base leads to.
+
+    For what is supplied when health is low, which is safe at any price; raw quote. Raises: HedgeError where the venue has none either.
+    """
+    found, of_base = prices.get(policy.collateral_token), venue.base_price(shard, policy)
+    if found is not None:
+        return found
+    if of_base is None:
+        raise HedgeError(f"neither book nor venue has a price of the collateral {policy.collateral_token}")
+    return prices[policy.base].times(of_base.inverse())
+
+
 # ------------------------------------------------------------------ collateral
 class Secured:
     """What collateral a size takes, and which size a collateral bears, by the health that the policy asks for."""

@@ -7,17 +7,27 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from pipeline.act.foresight import Freed, Market, Trade
+from pipeline.book.feeds import undated_feed
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePhase, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
 from pipeline.math.slippage import most_of_quote
+from pipeline.messages.base import Price
 from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import RawAmount
+from pipeline.units import Address, RawAmount
 from pipeline.venues.acting import VenueFreeing, VenueTrades
-from pipeline.venues.hedging.goal import HedgeTerms, InWallet, Secured, in_wallet, need_hedge
+from pipeline.venues.hedging.goal import (
+    HedgeTerms,
+    InWallet,
+    Secured,
+    collateral_price,
+    in_wallet,
+    need_hedge,
+    price_to_secure,
+)
 
 LEAST_PARTS = 10
 """Of what is wanted such a part must be to be had: less is not worth its gas."""
@@ -67,6 +77,14 @@ class Sizing:
         self.held: HedgePosition = at.venue.position(shard, policy)
         self.wallet: InWallet = in_wallet(shard, policy, move)
         self.secured = Secured(at.venue, shard, policy)
+        self.waits_for_feed = undated_feed(shard.tables, policy)
+        """The feed for whose answer purchases wait; None: they do not."""
+
+    def price_of_collateral(self, prices: Mapping[Address, Price]) -> Price:
+        """Find the price at which collateral is counted: the book's own, and where a value feed has none the venue's. Raises: HedgeError."""
+        if self.waits_for_feed is None:
+            return collateral_price(self.policy, prices)
+        return price_to_secure(self._venue, self._shard, self.policy, prices)
 
     def after(self, done: Mapping[Phase, Sized]) -> "Sizing":
         """Take phases as done; of trades only purchases, of orders only what takes off the size."""
@@ -202,13 +220,13 @@ class Sizing:
     def is_secured_by(self, done: Mapping[Phase, Sized], terms: HedgeTerms) -> bool:
         """Return whether health is at the floor once the wallet is used too: its base, its collateral, and what its quote buys where that is none.
 
-        A purchase is taken at the reference price, without fee and impact.
+        A purchase is taken at the reference price, without fee and impact; while it waits for a value feed it does not count.
         """
         then = self.after({**done, "repay": self.after(done).repaid_to_secure(terms)})
         most = then.secured.most_supplied(then.wallet.collateral)
         if then.secured.is_healthy(HedgeChange(collateral=most)):
             return True
-        if self.policy.collateral_token == self.policy.quote:
+        if self.policy.collateral_token == self.policy.quote or self.waits_for_feed:
             return False
         supplied = {**done, "supply": Sized(amount=RawAmount(most)), "buy": then.bought_at_reference()}
         then = self.after({**supplied, "repay": self.after(supplied).repaid_to_secure(terms)})
