@@ -24,7 +24,7 @@ from streams.submit.simulation import Effect, check_minimums, simulate
 from streams.submit.uncounted_transfers import refuse_strange_transfers
 from streams.submit.venues.port import JudgedIntent, Judging, KnownCall, NeedsSecuring
 from streams.submit.venues.registry import venues_of
-from streams.submit.verdict import CallFailed, NotYet, Refusal
+from streams.submit.verdict import CallFailed, NotYet, Refusal, Unpriced
 
 _LONGEST_VERSION = 80
 
@@ -252,7 +252,7 @@ class Judge:
             return [Fraction(1)]
         found = [price for each in self._appraisers.values() for price in await each.prices(token, head)]
         if not found:
-            raise Refusal("market", f"no venue of the signer's file prices {token} in the budget's token")
+            raise Unpriced("market", f"no venue of the signer's file prices {token} in the budget's token")
         return found
 
     async def _charged(self, judged: JudgedIntent, data_wei: Wei) -> Charge:

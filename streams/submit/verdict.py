@@ -20,6 +20,10 @@ class CallFailed(Refusal):
     """Raised where an intent's own call fails in a simulation."""
 
 
+class Unpriced(Refusal):
+    """Raised where no venue of the signer's file prices a token at any block."""
+
+
 class NotYet(Exception):  # noqa: N818 - an answer too
     """Raised where an intent cannot be judged at this head: the node is behind, or the chain does not move."""
 

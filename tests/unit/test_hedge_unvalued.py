@@ -8,7 +8,14 @@ from msgspec.structs import replace
 from worlds.lending.chain import KEEPS, OTHER, STABLE, LendingDesk, hedge_only
 
 from pipeline.messages.account_alerts import HealthLow
-from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, PlanStalled, Quarantined, StepRefused
+from pipeline.messages.decisions import (
+    Declined,
+    PlanClosed,
+    PlanOpened,
+    PlanStalled,
+    Quarantined,
+    StepRefused,
+)
 from pipeline.messages.outcomes import Done, Left
 from pipeline.messages.policy import Policy, TokenSpec
 from pipeline.messages.prices import Asset, FeedPrice
@@ -26,7 +33,11 @@ TRADES = {"buy", "sell", "swap", "withdraw", "borrow", "mint"}
 def book(hedge: dict[str, Any] | None = None, *, secured_by: Address = QUOTE, **changes: Any) -> Policy:
     """A hedged book with a third token that a feed values, and that may be what secures it."""
     tokens = (*hedge_only().tokens, TokenSpec(address=OTHER, symbol="OTHER", decimals=18))
-    usual = {"cooldown_s": LONG, "pace_s": LONG, **({} if secured_by == QUOTE else {"collateral": secured_by})}
+    usual = {
+        "cooldown_s": LONG,
+        "pace_s": LONG,
+        **({} if secured_by == QUOTE else {"collateral": secured_by}),
+    }
     return hedge_only({**usual, **(hedge or {})}, tokens=tokens, assets=(ASSET,), **changes)
 
 
@@ -113,7 +124,9 @@ def test_the_wallet_and_the_ranges_secure_what_is_owed(
     assert not TRADES & set(steps(desk, done))
     run(desk, 5)
     assert desk.said(PlanClosed)[-1].outcome == Done()
-    assert not any(desk.chain.allowances.values()), "what was allowed is taken back though the feed is too old"
+    assert not any(desk.chain.allowances.values()), (
+        "what was allowed is taken back though the feed is too old"
+    )
     assert len(desk.said(HealthLow)) == 1, "an alert does not wait for the feed"
     assert not desk.said(Quarantined)
     last = desk.said(Declined)[-1]
@@ -136,7 +149,9 @@ def test_a_plan_that_secures_goes_on_where_the_feed_grows_old_under_way() -> Non
 
 
 def test_a_step_that_waits_for_the_feed_makes_way_for_low_health() -> None:
-    policy = book({"cooldown_s": Seconds(12), "pace_s": Seconds(12)}, action=replace(KEEPS, stall_after_s=LONG))
+    policy = book(
+        {"cooldown_s": Seconds(12), "pace_s": Seconds(12)}, action=replace(KEEPS, stall_after_s=LONG)
+    )
     desk = FedDesk(replace(policy, mode="watch"), third=STABLE)
     desk.set_policy(policy)
     desk.fails = {"sell"}
@@ -147,7 +162,10 @@ def test_a_step_that_waits_for_the_feed_makes_way_for_low_health() -> None:
     opened, done = len(desk.said(PlanOpened)), low(desk, 122)
     run(desk, 6)
     assert moves(desk, opened) == ["secure"]
-    assert [each.outcome for each in desk.said(PlanClosed)] == [Left(phase="sell", reason="health_low"), Done()]
+    assert [each.outcome for each in desk.said(PlanClosed)] == [
+        Left(phase="sell", reason="health_low"),
+        Done(),
+    ]
     assert not TRADES & set(steps(desk, done))
     assert desk.chain.health >= 1.2
 

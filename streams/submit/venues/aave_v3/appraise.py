@@ -13,7 +13,7 @@ from streams.submit.venues.aave_v3.calldata import asset_of
 from streams.submit.venues.aave_v3.health import Prices, check_debts, check_health, check_oracle, is_weak
 from streams.submit.venues.aave_v3.terms import AaveV3Terms, LendingMarket, is_touched
 from streams.submit.venues.port import Cost, JudgedIntent, Judging, KnownCall
-from streams.submit.verdict import Refusal, attributing_to_market
+from streams.submit.verdict import Refusal, Unpriced, attributing_to_market
 
 _ROUNDING = 10
 """Raw units of a token that roundings alone may cost."""
@@ -41,18 +41,39 @@ class LendingAppraiser:
         before, after = read_accounts(self._terms.markets, judged.effect.answers)[here.name]
         wallet = judged.effect.moved(self._judging.limits.wrapped_native)
         shift = _shift_of(asset_of(call), wallet, before, after)
+        if not call.adds_risk:
+            return await self._charge_securing(call, shift, judged.head)
         reads = [(before, after)]
         if judged.at_worst is not None:
             reads.append(read_accounts(self._terms.markets, judged.at_worst.answers)[here.name])
         prices = await self._prices(reads, judged.head)
-        if call.adds_risk:
-            for was, becomes in reads:
-                check_debts(here, was, becomes)
-                with attributing_to_market(is_at_its_block=judged.is_at_its_block):
-                    _check_risk(call, here, becomes, prices)
-        elif shift.is_risk:
-            raise Refusal("limits", f"{call.function} with which a debt grows, or collateral shrinks")
+        for was, becomes in reads:
+            check_debts(here, was, becomes)
+            with attributing_to_market(is_at_its_block=judged.is_at_its_block):
+                _check_risk(call, here, becomes, prices)
         return shift.cost(asset_of(call), prices)
+
+    async def _charge_securing(self, call: KnownCall, shift: "Shift", head: BlockRef) -> Cost:
+        """Charge what makes an account safer: no price decides whether it goes.
+
+        Where its token's references are not to be believed now, nothing is charged: it loses nothing but roundings, in the token itself, and stays the
+        owner's. Raises: Refusal where it is riskier, or something is lost, NodeError.
+        """
+        asset = asset_of(call)
+        if shift.is_risk:
+            raise Refusal("limits", f"{call.function} with which a debt grows, or collateral shrinks")
+        shift.check_lost(asset)
+        if asset is None or not shift.moved:
+            return Cost()
+        try:
+            prices = {asset: await self._judging.prices(asset, head)}
+        except Unpriced:
+            raise
+        except Refusal as refusal:
+            if refusal.reason != "market":
+                raise
+            return Cost()
+        return shift.cost(asset, prices)
 
     async def is_in_need(self, owner: Address, head: BlockRef) -> bool:
         """Return whether a market's oracle has an account below what it must be after a borrowing, the shock included. Raises: NodeError."""
@@ -90,21 +111,32 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a debt grows, or collateral shrinks."""
         return self.debt > 0 or self.collateral < 0
 
-    def cost(self, asset: Address | None, prices: Prices) -> Cost:
-        """Count what is lost in equity, and what is moved, at the dearest reference. Rounds: up. Raises: Refusal."""
-        moved, loss = (
-            max(map(abs, (self.wallet, self.collateral, self.debt))),
-            self.debt - self.wallet - self.collateral,
-        )
-        if not moved or asset is None:
-            return Cost()
-        if loss > _ROUNDING:
+    @property
+    def moved(self) -> int:
+        """Return how much moves."""
+        return max(map(abs, (self.wallet, self.collateral, self.debt)))
+
+    @property
+    def lost(self) -> int:
+        """Return what goes neither to the owner's wallet nor to its account."""
+        return self.debt - self.wallet - self.collateral
+
+    def check_lost(self, asset: Address | None) -> None:
+        """Let nothing go elsewhere but what roundings take. Raises: Refusal."""
+        if self.lost > _ROUNDING:
             raise Refusal(
                 "limits",
-                f"{loss} of {asset} would go elsewhere: neither to the owner's wallet nor to its account",
+                f"{self.lost} of {asset} would go elsewhere: neither to the owner's wallet nor to its account",
             )
+
+    def cost(self, asset: Address | None, prices: Prices) -> Cost:
+        """Count what is lost in equity, and what is moved, at the dearest reference. Rounds: up. Raises: Refusal."""
+        if not self.moved or asset is None:
+            return Cost()
+        self.check_lost(asset)
         price = max(prices[asset])
-        return Cost(loss=RawAmount(ceil(max(loss, 0) * price)), notional=RawAmount(ceil(moved * price)))
+        lost, moved = max(self.lost, 0), self.moved
+        return Cost(loss=RawAmount(ceil(lost * price)), notional=RawAmount(ceil(moved * price)))
 
 
 def _shift_of(
