@@ -83,7 +83,7 @@ def _bloom(text: str) -> str:
 
 def _logs(logs: Sequence[LogFields]) -> str:
     """Encode logs one behind the other. A text that loses no prefix, or is too long or too short without it, is refused."""
-    whole = ""
+    encodings: list[str] = []
     for log in logs:
         address, data = log.address.removeprefix(_PREFIX), log.data.removeprefix(_PREFIX)
         if len(address) != _ADDRESS_DIGITS or len(log.address) == _ADDRESS_DIGITS:
@@ -97,11 +97,11 @@ def _logs(logs: Sequence[LogFields]) -> str:
         size = len(data)
         if size > _BYTE_DIGITS and not size % 2 and size != len(log.data):
             before_address, before_topics, before_data = _heads(len(log.topics), size // 2)
-            whole = f"{whole}{before_address}{address}{before_topics}{words}{before_data}{data}"
+            encodings.append(f"{before_address}{address}{before_topics}{words}{before_data}{data}")
         else:
             topics = f"{list_head(len(words) // 2)}{words}"
-            whole += listed(f"{_ADDRESS_HEAD}{address}{topics}{string(log.data)}")
-    return whole
+            encodings.append(listed(f"{_ADDRESS_HEAD}{address}{topics}{string(log.data)}"))
+    return "".join(encodings)  # not piece by piece: a receipt may have thousands of logs
 
 
 @lru_cache(maxsize=1 << 12)
