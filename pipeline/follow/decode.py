@@ -6,7 +6,7 @@ from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Fact, Unreadable
 from pipeline.units import Address
-from pipeline.venues.port import VenueBlock
+from pipeline.venues.port import Decoder, VenueBlock
 
 _LONGEST_REASON = 500
 
@@ -21,16 +21,16 @@ def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded
     A log with a known topic and an impossible shape stays in, as `Unreadable`.
     """
     decoded: list[Decoded] = []
-    of_emitters: dict[Address, VenueBlock | None] = {}
+    decoders: dict[Address, tuple[VenueBlock, Decoder] | None] = {}
     for log in logs:
-        emitter = log.address
-        if emitter not in of_emitters:
-            of_emitters[emitter] = _block_of(emitter, blocks)
-        block = of_emitters[emitter]
-        if block is None:
+        if log.address not in decoders:
+            decoders[log.address] = _decoder_of(log.address, blocks)
+        found = decoders[log.address]
+        if found is None:
             continue
+        block, read = found
         try:
-            fact = block.decode(log)
+            fact = read(log)
         except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops
             fact = _unreadable(log, error)
         if fact is not None:
@@ -38,10 +38,11 @@ def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded
     return decoded
 
 
-def _block_of(emitter: Address, blocks: Sequence[VenueBlock]) -> VenueBlock | None:
+def _decoder_of(emitter: Address, blocks: Sequence[VenueBlock]) -> tuple[VenueBlock, Decoder] | None:
     for block in blocks:
-        if block.emits(emitter):
-            return block
+        read = block.decoder(emitter)
+        if read is not None:
+            return block, read
     return None
 
 

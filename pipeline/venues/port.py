@@ -47,17 +47,18 @@ class Items(Protocol):
         """Remove the failures of one kind and return them, for a venue that fails other items in their place."""
 
 
+Decoder = Callable[[RawLog], Fact | None]
+"""Decodes a log; None where it is about nothing that is followed. Raises: MalformedLogError."""
+
+
 class VenueBlock(Protocol):
     """One venue within one block: its logs change working copies, and what has not failed is written at the end."""
 
     swaps: list[tuple[RawLog, Fact]]
     """The trades in followed pools, in log order."""
 
-    def emits(self, emitter: Address) -> bool:
-        """Return whether a contract's logs are of this venue; asked once per contract."""
-
-    def decode(self, log: RawLog) -> Fact | None:
-        """Decode one log of this venue; None where it is about nothing that is followed. Raises: MalformedLogError."""
+    def decoder(self, emitter: Address) -> Decoder | None:
+        """Return what decodes a contract's logs, asked once per contract; None where the contract is none of this venue's."""
 
     def item_of(self, log: RawLog) -> str:
         """Name the item that fails where a log cannot be applied."""

@@ -94,7 +94,7 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
     naming `where`, type and version: to go on without it would lose it.
     """
     event: AnyEvent = _event().read(payload, where)
-    if isinstance(event, PolicySet) and event.policy.policy_version != version_of(event.policy):
+    if type(event) is PolicySet and event.policy.policy_version != version_of(event.policy):
         raise MalformedRecordError(
             f"{where}: {event.policy.policy_version!r} is not the digest of the policy - at `$.policy.policy_version`"
         )

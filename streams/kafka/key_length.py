@@ -7,7 +7,6 @@ Every record that is read comes through here, so each type is given a function o
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -28,30 +27,34 @@ Names = dict[str, Any]
 
 def why_unnameable(event: AnyEvent) -> str | None:
     """Return which field of an event is longer than any that we write; None where there is none."""
-    return None if _fits(event) else next(_too_long(event, "$"))
+    kind: Any = type(event)
+    return None if _NAMED[kind](event) else next(_too_long(event, "$"))
 
 
-def _fits(value: Any) -> bool:
-    """Return whether `_too_long` finds nothing in a value: without naming a place."""
-    kind: Any = type(value)
-    return _check(kind, is_name=True)(value)
+class _Checks(dict[Any, Callable[[Any], bool]]):
+    """The functions that return whether `_too_long` finds nothing in a value, by its type; each is made when it is first asked for."""
+
+    def __init__(self, *, is_name: bool) -> None:
+        super().__init__()
+        self._is_name = is_name
+
+    def __missing__(self, kind: Any) -> Callable[[Any], bool]:
+        names: Names = {
+            "LEAST": -_LIMIT,
+            "MOST": _LIMIT,
+            "UNSET": UNSET,
+            "named": _NAMED,
+            "free": _FREE_OF_NAMES,
+        }
+        source = _of_value(inspect.type_info(kind), "value", is_name=self._is_name)
+        exec(f"def check(value):\n    return {source or True}", names)  # noqa: S102 - made of the names in our own types alone
+        check: Callable[[Any], bool] = names["check"]
+        self[kind] = check
+        return check
 
 
-def _fits_free(value: Any) -> bool:
-    """Return whether the integers in a value that names nothing are short enough."""
-    kind: Any = type(value)
-    return _check(kind, is_name=False)(value)
-
-
-@cache
-def _check(kind: Any, *, is_name: bool) -> Callable[[Any], bool]:
-    """Make the function that checks values of a type."""
-    info = inspect.type_info(kind)
-    names: Names = {"LEAST": -_LIMIT, "MOST": _LIMIT, "UNSET": UNSET, "fits": _fits, "fits_free": _fits_free}
-    source = _of_value(info, "value", is_name=is_name)
-    exec(f"def check(value):\n    return {source or True}", names)  # noqa: S102 - made of the names in our own types alone
-    check: Callable[[Any], bool] = names["check"]
-    return check
+_NAMED, _FREE_OF_NAMES = _Checks(is_name=True), _Checks(is_name=False)
+"""The second for what names nothing."""
 
 
 def _of_fields(info: inspect.StructType, of: str, *, is_name: bool) -> Iterator[str]:
@@ -87,7 +90,7 @@ def _of_value(info: inspect.Type, at: str, *, is_name: bool) -> str:
 
 
 def _by_type(at: str, *, is_name: bool) -> str:
-    return f"{'fits' if is_name else 'fits_free'}({at})"
+    return f"{'named' if is_name else 'free'}[type({at})]({at})"
 
 
 def _too_long(value: object, path: str, *, is_name: bool = True) -> Iterator[str]:

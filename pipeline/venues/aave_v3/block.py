@@ -29,7 +29,7 @@ from pipeline.venues.aave_v3.forms import (
 )
 from pipeline.venues.aave_v3.revisions import rules_of
 from pipeline.venues.aave_v3.rules import VersionRules
-from pipeline.venues.port import Items
+from pipeline.venues.port import Decoder, Items
 from pipeline.venues.wallet.token_logs import address_of_topic
 
 _USERS_PLACE = {
@@ -52,15 +52,13 @@ class AaveBlock:
         self._accounts: dict[str, AaveAccount] = {}
         self._reserves: dict[str, AaveReserve] = {}
 
-    def emits(self, emitter: Address) -> bool:
-        """Return whether a contract is one of the market's."""
-        return emitter in (self._at.pool, self._at.configurator) or emitter in self._tokens
-
-    def decode(self, log: RawLog) -> Fact | None:
-        """Decode one log; what a configurator says is read again, not decoded. Raises: MalformedLogError."""
-        if log.address == self._at.pool:
-            return logs.decode_pool_log(log)
-        return logs.decode_token_log(log) if log.address in self._tokens else None
+    def decoder(self, emitter: Address) -> Decoder | None:
+        """Return what decodes the logs of the market or of a token; what a configurator says is read again, not decoded."""
+        if emitter == self._at.pool:
+            return logs.decode_pool_log
+        if emitter == self._at.configurator:
+            return _nothing
+        return logs.decode_token_log if emitter in self._tokens else None
 
     def item_of(self, log: RawLog) -> str:
         """Name the account or reserve that a log is of; a token's log may be of two accounts."""
@@ -169,6 +167,10 @@ class AaveBlock:
                 self._shard.tables.put(item, state)
         calls = (each for each in event.reads if isinstance(each, CallRead))
         keep_told(self._shard.tables, self._at, self._at_s, calls)
+
+
+def _nothing(log: RawLog) -> None:
+    del log
 
 
 def _with(account: AaveAccount, position: AavePosition) -> AaveAccount:

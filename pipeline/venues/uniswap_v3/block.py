@@ -11,7 +11,7 @@ from pipeline.messages.events import BlockSeen
 from pipeline.messages.facts import Fact
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, TokenId
-from pipeline.venues.port import Items
+from pipeline.venues.port import Decoder, Items
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
@@ -46,13 +46,11 @@ class UniswapV3Block:
         self._live: dict[Address, LivePool] = {}
         self._positions: dict[str, NftPosition | None] = {}
 
-    def emits(self, emitter: Address) -> bool:
-        """Return whether a contract is a followed pool or the position manager."""
-        return emitter in self._pools or emitter == self._manager
-
-    def decode(self, log: RawLog) -> Fact | None:
-        """Decode a pool's or the position manager's log. Raises: MalformedLogError."""
-        return decode_pool_log(log) if log.address in self._pools else decode_manager_log(log)
+    def decoder(self, emitter: Address) -> Decoder | None:
+        """Return what decodes the logs of a followed pool, or of the position manager."""
+        if emitter in self._pools:
+            return decode_pool_log
+        return decode_manager_log if emitter == self._manager else None
 
     def item_of(self, log: RawLog) -> str:
         """Name the pool or the NFT that fails where a log cannot be applied."""

@@ -14,7 +14,7 @@ from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address, RawAmount
-from pipeline.venues.port import Items
+from pipeline.venues.port import Decoder, Items
 from pipeline.venues.wallet.forms import Balance, TokensMoved
 from pipeline.venues.wallet.native_sum import native_items, native_sum
 from pipeline.venues.wallet.token_logs import decode_token_log
@@ -30,14 +30,10 @@ class WalletBlock:
         self._items = items
         self._balances: dict[str, int] = {}
 
-    def emits(self, emitter: Address) -> bool:
-        """Return True for every contract: the wallet is asked last."""
+    def decoder(self, emitter: Address) -> Decoder:
+        """Return what decodes a token's logs, for every contract: the wallet is asked last."""
         del emitter
-        return True
-
-    def decode(self, log: RawLog) -> Fact | None:
-        """Decode a token's log. Raises: MalformedLogError."""
-        return decode_token_log(log)
+        return decode_token_log
 
     def item_of(self, log: RawLog) -> str:
         """Return the token's item: where one of its logs cannot be decoded, every balance of it fails."""

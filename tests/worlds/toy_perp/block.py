@@ -13,7 +13,7 @@ from pipeline.messages.orders import Executed
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.log_interest import LogFilter, LogWords
-from pipeline.venues.port import Items
+from pipeline.venues.port import Decoder, Items
 from worlds.toy_perp.forms import (
     KNOWN_TOPICS,
     FundingSet,
@@ -61,11 +61,8 @@ class PerpBlock:
         self._market = shard.tables.find(perp_market(contract), PerpMarket)
         self._accounts: dict[str, PerpAccount] = {}
 
-    def emits(self, emitter: Address) -> bool:
-        return emitter == self._contract
-
-    def decode(self, log: RawLog) -> Fact | None:
-        return decode_perp_log(log)
+    def decoder(self, emitter: Address) -> Decoder | None:
+        return decode_perp_log if emitter == self._contract else None
 
     def item_of(self, log: RawLog) -> str:
         owner = owner_of(log)

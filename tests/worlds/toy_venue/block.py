@@ -12,7 +12,7 @@ from pipeline.messages.facts import Fact
 from pipeline.state.shard import Shard
 from pipeline.units import Address, PoolId
 from pipeline.venues.log_interest import LogFilter, LogWords
-from pipeline.venues.port import Items
+from pipeline.venues.port import Decoder, Items
 from worlds.toy_venue.forms import (
     ToyMoved,
     ToyPool,
@@ -61,11 +61,8 @@ class ToyBlock:
         self._shard, self._items, self._contract = shard, items, contract
         self._live: dict[PoolId, WorkingToy] = {}
 
-    def emits(self, emitter: Address) -> bool:
-        return emitter == self._contract
-
-    def decode(self, log: RawLog) -> Fact | None:
-        return decode_toy_log(log)
+    def decoder(self, emitter: Address) -> Decoder | None:
+        return decode_toy_log if emitter == self._contract else None
 
     def item_of(self, log: RawLog) -> str:
         return toy_pool(pool_of(log))
