@@ -1,6 +1,5 @@
 """The records of `events.v1`: everything that may change a decision, in one total order per shard."""
 
-from functools import cached_property
 from typing import get_args
 
 import msgspec
@@ -15,7 +14,7 @@ from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import AnyRead
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, PoolId, Seconds, Term, Wei
+from pipeline.units import BlockNumber, BookId, Hash, Offset, PoolId, Seconds, Term, Wei
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -35,7 +34,7 @@ class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
     instance: str
 
 
-class BlockSeen(Watched, frozen=True, kw_only=True, dict=True, gc=True, tag="BlockSeen.3"):
+class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.3"):
     """A block with the logs, receipts and reads that concern one shard; written also for a block without any."""
 
     block: BlockRef
@@ -48,11 +47,6 @@ class BlockSeen(Watched, frozen=True, kw_only=True, dict=True, gc=True, tag="Blo
     native_checksum: str | UnsetType = UNSET
     """The checksum of all native balances after the block (`NativeSum`), where `reads` has only those that differ from the block
     before; without it `reads` has all that are known."""
-
-    @cached_property
-    def emitters(self) -> frozenset[Address]:
-        """Return the contracts that emitted its logs; collected once per record."""
-        return frozenset([log.address for log in self.logs])
 
 
 @upgrades("BlockSeen", 1)

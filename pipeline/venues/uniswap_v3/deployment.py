@@ -1,11 +1,12 @@
 """One deployment of Uniswap V3 among those of a chain: its position manager, and the pools of a book that belong to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
+from pipeline.messages.base import RawLog
 from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
@@ -24,6 +25,10 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
     def pools(self, policy: Policy) -> tuple[PoolId, ...]:
         """List the pools of a book at this deployment."""
         return policy.pools_of(self.name)
+
+    def emits_any(self, logs: Sequence[RawLog]) -> bool:
+        """Return whether the position manager emitted any of these logs."""
+        return self.manager in [log.address for log in logs]
 
     def followed_pools(self, tables: Tables) -> Mapping[PoolId, str]:
         """Collect the pools of this deployment that any book of the shard names, each with its item."""

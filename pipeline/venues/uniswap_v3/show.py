@@ -104,7 +104,7 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
 
     def may_depart(self, event: BlockSeen) -> bool:
         """Return whether the position manager emitted any log in a block."""
-        return self.deployment.manager in event.emitters
+        return self.deployment.emits_any(event.logs)
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
         """Return the new owner of an NFT that a book had before a block."""

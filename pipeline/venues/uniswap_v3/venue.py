@@ -68,10 +68,9 @@ class UniswapV3(NothingPerBlock):
 
     def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
         """Record who has an NFT now."""
-        if self._at.manager in event.emitters:
-            for log in event.logs:
-                if log.address == self._at.manager:
-                    follow_nft(tables, log, event)
+        for log in event.logs:
+            if log.address == self._at.manager:
+                follow_nft(tables, log, event)
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
         """Record who has an NFT and in which pool, and the NFTs that an owner has."""
@@ -116,7 +115,7 @@ class UniswapV3(NothingPerBlock):
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
         """Return each NFT that somebody else's transaction brought in this block."""
-        if self._at.manager in event.emitters:
+        if self._at.emits_any(event.logs):
             yield from report_unsolicited(shard, event, self._at.manager, now)
 
     def pool_item(self, pool: PoolId) -> str:
