@@ -59,7 +59,7 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
     Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
     """
     shard.tables.remember()
-    if isinstance(event, BlocksPassed):
+    if type(event) is BlocksPassed:
         taken = advance_run(shard, event, lambda block: _take(shard, offset, block))
         if taken is not None:
             return taken

@@ -51,7 +51,7 @@ def changed_views(
     """
     written = end_rests(shard)
     moved, books = shard.tables.head != before.head, policies(shard.tables)
-    again = moved and isinstance(event, BlocksReverted)
+    again = moved and type(event) is BlocksReverted
     reports = moved and _is_report(shard, event)
     decided = _decided(said)
     looked_at = _looked_at(shard, None if moved or compare_all else written) | decided

@@ -120,7 +120,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
 
 def why_ignored(tables: Tables, event: AnyEvent) -> Arrival | None:
     """Explain why a watcher's record is ignored: the watcher was replaced, or the shard is halted. None: it counts."""
-    if not isinstance(event, Watched) or isinstance(event, WriterStarted):
+    if type(event) is WriterStarted or not isinstance(event, Watched):
         return None
     writer = tables.find(keys.WRITER, Writer)
     if writer is None or event.term != writer.term:
