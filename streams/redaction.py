@@ -58,6 +58,13 @@ def node_name(url: str) -> str:
     return f"{_LOOPBACK if is_loopback(url) else host}:{port}"
 
 
+def place_of(url: str) -> str:
+    """Name host and port of a URL as they are written, without its secrets."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or _USUAL_PORTS.get(parts.scheme, 0)}"
+
+
 def is_node_url(url: str) -> bool:
     """Return whether a URL can be a node's: http or https, with a host, and with a port that is one where it names one."""
     try:

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import select
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
@@ -15,7 +17,7 @@ from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
 from streams.cli.command_groups import Group
-from streams.cli.stop_signals import INTERRUPTED, end_in_order
+from streams.cli.stop_signals import INTERRUPTED, UNREAD, end_in_order
 from streams.plain_text import several_lines
 from streams.process import CONFIGURATION, code_of
 from streams.redaction import redact
@@ -61,6 +63,8 @@ _COMMANDS: Mapping[str, str] = {
 
 _SERVING = frozenset({"up", "watch", "work", "rehearse", "submit"})
 _FAILED = 1
+_OUTPUTS = (1, 2)
+"""The descriptors of standard output and standard error."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says when a file can grow no further; it does not say which."""
 _NOT_FOR_US = _NO_ROOM | {
@@ -154,9 +158,12 @@ def run_command() -> None:
     except EvenkeelError as error:
         code = code_of(error, _FAILED)
         _fail(f"error: {error}", _FAILED if code == CONFIGURATION and not _serves() else code)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        _give_up_output()
-        sys.exit(0)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer would end without a word, whatever broke
+            _end_at_broken_pipe(ended.__context__)
+        raise
+    except BrokenPipeError as error:
+        _end_at_broken_pipe(error)
     except OSError as error:
         _fail_on_file(error)
     except Exception:  # noqa: BLE001 - a defect of ours: its traceback, with nothing secret in it
@@ -175,16 +182,35 @@ def _fail_on_file(error: OSError) -> NoReturn:
     """End with one line where a file or folder is not for us; any other error of the system is a defect of ours."""
     code = CONFIGURATION if _serves() else _FAILED
     if error.filename is None and error.errno in _NO_ROOM:
-        _give_up_output()
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # its buffer would fail again at the end
         _fail(f"error: cannot write: {error.strerror}; what was to be shown or kept is not complete", code)
     if error.filename is None or error.errno not in _NOT_FOR_US:
         _fail(traceback.format_exc())
     _fail(f"error: cannot use {error.filename}: {error.strerror}", code)
 
 
+def _end_at_broken_pipe(error: BrokenPipeError) -> NoReturn:
+    """End as other programs do whose output nobody reads any more; a pipe of any other kind is a defect of ours."""
+    if not any(map(_is_unread, _OUTPUTS)):
+        _fail("".join(traceback.format_exception(error)))
+    _give_up_output()
+    sys.exit(UNREAD)
+
+
+def _is_unread(descriptor: int) -> bool:
+    """Return whether an output is a pipe that its reader has closed."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(found & select.POLLERR for _, found in poll.poll(0))
+
+
 def _give_up_output() -> None:
-    """Send nothing more to the standard output: what waits in its buffer would fail again when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Send nothing more to the outputs: what waits in their buffers would fail again when the process ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in filter(_is_unread, _OUTPUTS):
+        os.dup2(nowhere, descriptor)
 
 
 def _usage(error: UsageError) -> str:
@@ -200,5 +226,7 @@ def _serves() -> bool:
 
 
 def _fail(says: str, code: int = 1) -> NoReturn:
-    sys.stderr.write(f"{several_lines(redact(says))}\n")
+    with suppress(BrokenPipeError):  # nobody reads why, but the code tells
+        sys.stderr.write(f"{several_lines(redact(says))}\n")
+    _give_up_output()
     sys.exit(code)

@@ -1,11 +1,12 @@
 """Print for the commands: tables for people, one JSON object per line for programs."""
 
 import asyncio
+import errno
 import logging
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 import typer
@@ -32,10 +33,18 @@ AsJson = Annotated[
 ]
 
 
+class _Output(Console):
+    """Lets whoever runs the command see that nobody reads its output: rich would end it with 1, as if it had failed."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raises: BrokenPipeError."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def out() -> Console:
     """Where results go: plain text when piped. A piped table is as wide as it must be."""
     wide = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(soft_wrap=False, highlight=False, width=wide if "COLUMNS" not in os.environ else None)
+    return _Output(soft_wrap=False, highlight=False, width=wide if "COLUMNS" not in os.environ else None)
 
 
 def say(text: str) -> None:

@@ -9,6 +9,8 @@ from typing import NoReturn
 _BY_SIGNAL = 128
 """A shell's exit code of a program that a signal ended, less the signal's number: 130 after Ctrl-C, 143 after SIGTERM."""
 INTERRUPTED = _BY_SIGNAL + signal.SIGINT
+UNREAD = _BY_SIGNAL + signal.SIGPIPE
+"""As if the signal had ended us: Python ignores it, for it would also end who serves when a connection breaks."""
 
 _Handler = Callable[[int, FrameType | None], object]
 

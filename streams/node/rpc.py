@@ -21,7 +21,7 @@ from streams.node.misfits import misfit
 from streams.node.node_errors import broken, error_of, error_of_connection, error_of_page, error_of_status
 from streams.node.usage import Usage
 from streams.plain_text import one_line
-from streams.redaction import node_name
+from streams.redaction import place_of
 
 log = structlog.get_logger(__name__)
 
@@ -208,7 +208,7 @@ class Rpc:
             raise NodeBusyError(f"{what}: no answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # neither the text nor the chain of causes: both may hold the URL
-            raise error_of_connection(what, error, name=node_name(self._url)) from None
+            raise error_of_connection(what, error, name=place_of(self._url)) from None
 
     def _rest(self, retry_after: str) -> None:
         """Pause for the seconds that the node asked for; a date is ignored."""

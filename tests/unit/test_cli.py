@@ -441,3 +441,28 @@ def test_a_doctor_without_a_broker_says_so_once_and_looks_at_the_rest(evenkeel):
     ]  # fmt: skip
     assert rows["portfolio"] == "well no portfolio.yaml here"
     assert rows["node"].startswith("WRONG ")
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "code"),
+    [
+        ("stdout", ("--help",), 141),
+        ("stdout", ("topics", "schema", "BlockSeen"), 141),
+        ("stdout", ("doctor",), 141),  # a table, which another library writes
+        ("stderr", ("init",), 141),  # it was to say something
+        ("stderr", ("nonsense",), 2),
+        ("stderr", ("positions",), 1),
+    ],
+)
+def test_an_output_that_nobody_reads_ends_a_command_quietly_and_never_as_if_all_were_well(
+    tmp_path, closed, command, code
+):
+    """As other programs end, by 128 and SIGPIPE: what it was to show or do after that is not done."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    outputs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writes}
+    words = [sys.executable, "-m", "streams.cli", *command]
+    env = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run(words, cwd=tmp_path, env=env, text=True, check=False, timeout=120, **outputs)
+    os.close(writes)
+    assert (done.stdout or "", done.stderr or "", done.returncode) == ("", "", code)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import traceback
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -341,6 +342,11 @@ async def test_an_error_of_the_connection_names_the_node_and_the_reason(scheme: 
             await _fails_at(f"https://127.0.0.1:{port}/{KEYS[0]}", says)
     if scheme == "http":
         await _fails_at(f"http://127.0.0.1:{port}/{KEYS[0]}", says.format(port=port))
+
+
+async def test_a_host_of_this_machine_is_named_as_it_is_written() -> None:
+    for host in ("[::1]", "localhost", "127.0.0.2"):
+        await _fails_at(f"http://{host}:1/{KEYS[0]}", re.escape(f"no answer from {host}:1: "))
 
 
 async def test_a_host_without_an_address_is_named() -> None:
