@@ -1,14 +1,16 @@
-"""Take the values of a file into the form that it must have; what is wrong is named by field, what is expected and what stands there."""
+"""Read a file that a person names, and take its values into the form that they must have; what is wrong is named by field, what is expected and what stands there."""
 
+import io
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
 
 T = TypeVar("T")
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 _PLACE = re.compile(r" - at (?P<is_name>`key` in )?`\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<number>\d+)\]|(?P<any>\[\.\.\.\])")
@@ -16,6 +18,8 @@ _ONE_FIELD = re.compile(r"^Object (?P<what>missing required|contains unknown) fi
 _BARE = re.compile(r"^[\w-]+$")
 """A name that files write without quotes."""
 _DIGITS = re.compile(r"^\^0x\[0-9a-f(A-F)?\]\{(?P<count>\d+)\}\$$")
+_MOST_BYTES = 16 * 1024 * 1024
+"""Of a file: what a person writes is far smaller, and a device may have no end."""
 _LONGEST = 60
 """Of a value that is shown: a file may hold anything."""
 
@@ -24,27 +28,26 @@ class FileFormError(ValueError):
     """A file's values are not of the form that they must have; the text begins with the field."""
 
 
+def read_text(path: Path) -> str:
+    """Read a file that a person names. Raises: FileFormError saying why it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise FileFormError(f"it is larger than {_MOST_BYTES // 2**20} MiB")
+        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
+    except OSError as error:
+        raise FileFormError(error.strerror) from None
+    except UnicodeDecodeError:
+        raise FileFormError("it is not UTF-8 text") from None
+
+
 def take_form(written: Any, form: type[T]) -> T:
     """Convert what a file holds. Raises: FileFormError."""
     try:
         return msgspec.convert(written, form)
     except msgspec.ValidationError as error:
         raise FileFormError(_says(str(error), written, form)) from None
-
-
-def take_json(text: str | bytes, form: type[T]) -> T:
-    """Convert what a file holds as JSON. Raises: FileFormError."""
-    try:
-        written = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileFormError(f"no JSON: {_no_json(str(error))}") from None
-    except RecursionError:
-        raise FileFormError("no JSON: values lie too deep inside each other") from None
-    return take_form(written, form)
-
-
-def _no_json(theirs: str) -> str:
-    return "it ends too early" if "truncated" in theirs else theirs.removeprefix("JSON is malformed: ")
 
 
 def _says(theirs: str, written: Any, form: type[Any]) -> str:
@@ -67,9 +70,9 @@ def _says(theirs: str, written: Any, form: type[Any]) -> str:
 
 
 # ------------------------------------------------------------------ where
-def _path_of(theirs: str, written: Any, form: type[Any]) -> Path:
+def _path_of(theirs: str, written: Any, form: type[Any]) -> FieldPath:
     place = _PLACE.search(theirs)
-    path: Path = ()
+    path: FieldPath = ()
     for step in _STEP.finditer(place["path"]) if place else ():
         if step["any"]:
             path = (*path, _wrong_key(theirs, written, form, path))
@@ -78,7 +81,7 @@ def _path_of(theirs: str, written: Any, form: type[Any]) -> Path:
     return path
 
 
-def _wrong_key(theirs: str, written: Any, form: type[Any], path: Path) -> str:
+def _wrong_key(theirs: str, written: Any, form: type[Any], path: FieldPath) -> str:
     """Find the field below a path that an error is about: it remains where all others beside it are left out."""
     for key, value in _value_at(written, path).items():
         try:
@@ -89,7 +92,7 @@ def _wrong_key(theirs: str, written: Any, form: type[Any], path: Path) -> str:
     raise AssertionError(theirs)
 
 
-def _with(value: Any, path: Path, instead: Any) -> Any:
+def _with(value: Any, path: FieldPath, instead: Any) -> Any:
     """Copy a value with something else at a path."""
     if not path:
         return instead
@@ -99,13 +102,13 @@ def _with(value: Any, path: Path, instead: Any) -> Any:
     return [inner if place == path[0] else each for place, each in enumerate(value)]
 
 
-def _value_at(value: Any, path: Path) -> Any:
+def _value_at(value: Any, path: FieldPath) -> Any:
     for step in path:
         value = value[step]
     return value
 
 
-def _text(path: Path) -> str:
+def _text(path: FieldPath) -> str:
     return "".join(map(_step_text, path)).removeprefix(".")
 
 
@@ -127,7 +130,7 @@ def _shown(value: Any) -> str:
 
 
 # ------------------------------------------------------------------ what is expected
-def _form_at(form: type[Any], path: Path) -> inspect.Type:
+def _form_at(form: type[Any], path: FieldPath) -> inspect.Type:
     found = inspect.type_info(form)
     for step in path:
         found = next(each for each in _parts(found) if _may_hold(each))

@@ -16,6 +16,7 @@ from pipeline.curves.curve import Curve
 from pipeline.curves.derived import Derived
 from pipeline.curves.invariants import AMMS, Amm, Invariant
 from pipeline.errors import CurveError, SettingsError
+from streams.run_folder import read_text
 from streams.yaml_positions import Document, Problem, did_you_mean, read_yaml
 
 _FIELDS = ("equation", "parameters")
@@ -33,7 +34,7 @@ def find_amm(name: str) -> Amm:
     path = Path(name)
     if not path.is_file():
         raise SettingsError(f"there is neither a curve nor a file {name}{did_you_mean(name, AMMS)}")
-    return parse_amm(path.read_text(encoding="utf-8"), name)
+    return parse_amm(read_text(path), name)
 
 
 def parse_amm(text: str, file: str) -> Amm:

@@ -5,10 +5,12 @@ from typing import TypeVar
 
 import msgspec
 
-from contracts_abi.file_forms import FileFormError, take_json
+from contracts_abi import file_forms
+from contracts_abi.file_forms import FileFormError
 from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.units import Address, ChainId
+from streams.plain_json import take_json
 
 T = TypeVar("T")
 
@@ -88,7 +90,6 @@ def _read_json(file: Path, form: type[T]) -> T | None:
 def read_text(path: Path) -> str:
     """Read a file that a user named. Raises: SettingsError if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"cannot read {path}: {reason}") from None
+        return file_forms.read_text(path)
+    except FileFormError as error:
+        raise SettingsError(f"cannot read {path}: {error}") from None

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from contracts_abi.file_forms import FileFormError, take_form
+from contracts_abi.file_forms import FileFormError, read_text, take_form
 
 _HERE = Path(__file__).parent
 _FOLDER = "contracts_abi/chains"
@@ -190,10 +190,9 @@ def known_chains() -> Mapping[int, ChainFile]:
 def read_chain_file(path: Path) -> ChainFile:
     """Read a chain's file that a user named. Raises: ChainFileError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ChainFileError(f"cannot read {path}: {reason}") from None
+        text = read_text(path)
+    except FileFormError as error:
+        raise ChainFileError(f"cannot read {path}: {error}") from None
     return parse_chain_file(text, str(path))
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from pipeline.errors import SettingsError
 from pipeline.units import BlockNumber, ShardId
 from streams.cli.chain_code import check_contracts
-from streams.cli.console import run, say, settings_for
+from streams.cli.console import HIGHEST_BLOCK, run, say, settings_for
 from streams.cli.portfolios import DEFAULT_FILE
 from streams.watch.backfill import Reached, run_backfill
 
@@ -40,7 +40,10 @@ class _Bar:
 
 def backfill(
     from_block: Annotated[
-        int, typer.Option("--from", min=0, help="The block at which books without blocks begin.")
+        int,
+        typer.Option(
+            "--from", min=0, max=HIGHEST_BLOCK, help="The block at which books without blocks begin."
+        ),
     ],
 ) -> None:
     """Write the blocks from a past block to the head for new books, then end; `evenkeel watch` goes on without a gap.

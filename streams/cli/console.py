@@ -22,6 +22,8 @@ from streams.telemetry import configure_log
 
 T = TypeVar("T")
 
+HIGHEST_BLOCK = 2**63 - 1
+"""That an option takes: nodes and messages have no room for a higher one."""
 _PIPED_WIDTH = 1_000
 _WRAPPED_WIDTH = 18
 """A column of text that is narrower than this is no pleasure to read."""

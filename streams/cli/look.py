@@ -11,7 +11,17 @@ import typer
 
 from pipeline.errors import SettingsError
 from pipeline.messages.decisions import Declined, PlanOpened, RebalanceProposed
-from streams.cli.console import AsJson, out, print_json, print_line, print_table, run, say, settings_for
+from streams.cli.console import (
+    HIGHEST_BLOCK,
+    AsJson,
+    out,
+    print_json,
+    print_line,
+    print_table,
+    run,
+    say,
+    settings_for,
+)
 from streams.cli.hedge import as_object as hedge_as_object
 from streams.cli.hedge import print_hedges
 from streams.cli.looking import LookAsked, looks
@@ -36,7 +46,9 @@ def look(
     rpc: Annotated[
         str | None, typer.Option(help="The node's URL, instead of EVENKEEL_RPC_URL.", metavar="URL")
     ] = None,
-    block: Annotated[int | None, typer.Option(help="Show this block instead of the newest.", min=1)] = None,
+    block: Annotated[
+        int | None, typer.Option(help="Show this block instead of the newest.", min=1, max=HIGHEST_BLOCK)
+    ] = None,
     chain: Annotated[
         Path | None,
         typer.Option(help="A file that describes the chain: its own .toml, or a portfolio's `chain:`."),

@@ -10,7 +10,7 @@ from pipeline.venues.wallet import token_logs as tokens
 from streams.cli.venues.event_names import topic_names
 from streams.cli.venues.registry import event_names
 from streams.human_numbers import bps_text, seconds_text, short
-from streams.kafka.plain_json import MALFORMED, plain_json
+from streams.plain_json import MALFORMED, plain_json
 
 
 def fields_of(value: bytes | None) -> dict[str, Any]:

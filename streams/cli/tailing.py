@@ -20,9 +20,9 @@ from streams.cli.record_fields import fields_of, json_of
 from streams.cli.sentences import sentence
 from streams.human_numbers import short
 from streams.kafka.codec import decode_output
-from streams.kafka.plain_json import MALFORMED, plain_json
 from streams.kafka.readers import Record
 from streams.kafka.topics import DECISIONS
+from streams.plain_json import MALFORMED, plain_json
 from streams.plain_text import one_line
 
 Way = Literal["words", "raw", "json", "csv"]

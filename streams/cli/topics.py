@@ -142,11 +142,11 @@ def _type_named(name: str | None, topic: Topic) -> str | None:
 
 
 def _ms_of(option: str, text: str | None) -> int | None:
-    """Read a moment: a date and time, or a duration ago. Raises: SettingsError."""
+    """Read a moment: a date and time, or a duration ago; one before 1970 is its beginning. Raises: SettingsError."""
     if text is None:
         return None
     try:
-        return int((time.time() - parse_seconds(text)) * 1000)
+        return max(0, int((time.time() - parse_seconds(text)) * 1000))
     except ValueError:
         pass
     try:
@@ -155,7 +155,7 @@ def _ms_of(option: str, text: str | None) -> int | None:
         raise SettingsError(
             f"{option}: {text} is not a time: write 2026-01-31T12:00 (UTC), or 2h for two hours ago"
         ) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def topic_named(name: str) -> Topic:

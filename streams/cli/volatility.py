@@ -18,6 +18,7 @@ from streams.human_numbers import duration_text, parse_bps, parse_seconds, short
 from streams.kafka.readers import reading
 from streams.kafka.wire import wire_form
 from streams.pool_prices import PoolPrices, parse_prices, priced_pools
+from streams.run_folder import read_text
 from streams.settings import Settings
 from streams.yaml_positions import did_you_mean
 
@@ -77,7 +78,7 @@ def _of_file(path: Path, fee: str | None, block: str | None) -> _Source:
         share, block_s = parse_bps(fee) / WHOLE_BPS, parse_seconds(block)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    return _Source(path.name, parse_prices(path.read_text(encoding="utf-8"), str(path)), share, block_s)
+    return _Source(path.name, parse_prices(read_text(path), str(path)), share, block_s)
 
 
 def _of_pool(pool: str, fee: str | None, block: str | None) -> _Source:

@@ -5,8 +5,9 @@ from typing import TypeVar
 
 import msgspec
 
-from contracts_abi.file_forms import FileFormError, take_json
+from contracts_abi.file_forms import FileFormError
 from pipeline.errors import DevnetError
+from streams.plain_json import take_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -21,8 +21,8 @@ from pipeline.messages.versions import (
     version_of_type,
 )
 from streams.kafka.clients import MAX_RECORD_BYTES
-from streams.kafka.plain_json import MALFORMED, plain_json
 from streams.kafka.wire import wire_bytes, wire_form
+from streams.plain_json import MALFORMED, plain_json
 
 MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 1024
 """What a record's value may have: the rest is for its key and the batch around it."""

@@ -17,7 +17,7 @@ from streams.node.http_node import HttpNode
 from streams.node.known_feeds import known_feed_facts
 from streams.node.lending_facts import lending_facts
 from streams.node.multicall import MULTICALL3
-from streams.node.rpc import Rpc
+from streams.node.rpc import Rpc, plain
 from streams.node.sequencer_facts import sequencer_facts
 
 _POOL_OF = method("uniswap-v3/UniswapV3Factory", "getPool")
@@ -93,7 +93,7 @@ def _places(chain: ChainFile | None) -> Mapping[str, Address]:
 async def _tags(rpc: Rpc, chain: ChainFile, at: BlockRef) -> AsyncIterator[str]:
     for tag in chain.blocks.tags:
         try:
-            named = msgspec.json.decode(await rpc.ask("eth_getBlockByNumber", tag, _HASHES_ONLY))
+            named = plain(await rpc.ask("eth_getBlockByNumber", tag, _HASHES_ONLY), "eth_getBlockByNumber")
             number = int(named["number"], 16)
         except (BrokenAnswerError, NodeError) as error:
             yield f"the node does not tell its {tag} block: {error}"

@@ -21,12 +21,11 @@ from pipeline.errors import CallRevertedError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.node.answers import raw_bytes
 from streams.node.contract_calls import Told
-from streams.node.rpc import CallRefused, Outcome, Question, parsed
+from streams.node.rpc import CallRefused, Outcome, Question, parsed, plain
 
 AskAll = Callable[[Sequence[Question]], Awaitable[list[Outcome]]]
 Call = AsyncContractFunction
 """A function of a contract with its arguments, as web3 makes it."""
-_ANY = msgspec.json.Decoder(Any)
 _TEXT = msgspec.json.Decoder(str)
 _ANSWERED_BY_BYTES = frozenset({"eth_call", "eth_getCode"})
 _REVERTED = 3
@@ -87,7 +86,7 @@ def _response(method: str, outcome: Outcome) -> RPCResponse:
     What must be bytes is checked here: web3 itself raises whatever its formatters do. Raises: NodeError.
     """
     if not isinstance(outcome, CallRefused):
-        result = parsed(_ANY, outcome, method)
+        result = plain(outcome, method)
         if method in _ANSWERED_BY_BYTES:
             raw_bytes(parsed(_TEXT, outcome, method), method)
         return {"jsonrpc": "2.0", "id": 0, "result": result}

@@ -26,6 +26,8 @@ def misfit(theirs: str) -> str:
         return f"{at}must be {_kinds(kind['wanted'])}{kind['more']}{found}"
     if field := _FIELD.match(theirs):
         return f"{f'{at.strip()}.'.removeprefix('.')}{field['field']} is missing"
+    if "recursion" in theirs:
+        return "its values lie too deep inside each other"
     if "truncated" in theirs:
         return "it ends too early"
     return theirs.removeprefix("JSON is malformed: ").replace("`", "")

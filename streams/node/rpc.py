@@ -20,6 +20,7 @@ from streams.node.budget import NodeBudget, RateLimit
 from streams.node.misfits import misfit
 from streams.node.node_errors import broken, error_of, error_of_connection, error_of_page, error_of_status
 from streams.node.usage import Usage
+from streams.plain_json import MALFORMED, plain_json
 from streams.plain_text import one_line
 from streams.redaction import place_of
 
@@ -167,7 +168,7 @@ class Rpc:
         """Read a response. Raises: NodeError."""
         try:
             answers: list[_Answer] | _Answer = self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except MALFORMED as error:
             if status != 200:
                 raise error_of_status(what, status) from None
             page = error_of_page(what, payload)
@@ -249,7 +250,15 @@ def parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str)
     """Read a result of known shape. Raises: BrokenAnswerError."""
     try:
         return decoder.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
+        raise broken(what, misfit(str(error))) from None
+
+
+def plain(answer: msgspec.Raw, what: str) -> Any:
+    """Read a result of any shape. Raises: BrokenAnswerError."""
+    try:
+        return plain_json(bytes(answer))
+    except MALFORMED as error:
         raise broken(what, misfit(str(error))) from None
 
 

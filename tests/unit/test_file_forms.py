@@ -9,7 +9,8 @@ import pytest
 
 from contracts_abi import chains
 from contracts_abi.chains import ChainFile
-from contracts_abi.file_forms import FileFormError, take_form, take_json
+from contracts_abi.file_forms import FileFormError, take_form
+from streams.plain_json import take_json
 
 BASE = tomllib.loads((Path(chains.__file__).parent / "base.toml").read_text())
 

@@ -1,5 +1,7 @@
 """How a node's answer is not as it must be is said without a library's phrases, whatever the answer."""
 
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -31,3 +33,18 @@ def test_what_is_wrong_with_an_answer_in_plain_words(decoder: Any, answer, says)
     with pytest.raises(BrokenAnswerError) as broken:
         parsed(decoder, msgspec.Raw(answer), "block")
     assert str(broken.value) == says
+
+
+def test_an_answer_nested_without_end_does_not_end_who_asks_by_web3():
+    """py_ecc, which comes with web3, raises Python's limit: msgspec then overflows the stack. Run apart, for it would end the tests."""
+    program = (
+        "import sys, msgspec\n"
+        "from streams.node.client import _response\n"
+        "from pipeline.errors import BrokenAnswerError\n"
+        "assert sys.getrecursionlimit() > 50_000\n"
+        "try: _response('eth_call', msgspec.Raw(sys.stdin.buffer.read()))\n"
+        "except BrokenAnswerError as error: print(error)"
+    )
+    deep = b"[" * 60_000 + b"]" * 60_000
+    done = subprocess.run([sys.executable, "-c", program], input=deep, capture_output=True, check=False)
+    assert done.stdout == b"eth_call: its values lie too deep inside each other\n", done.stderr
