@@ -1,22 +1,22 @@
 """Encode a struct for the wire: JSON in which every integer is a decimal string.
 
 msgspec writes integers as numbers, which most readers of JSON round silently above 2**53, and has no switch. So each struct type is
-given a function of its own, made from its fields once, which builds what msgspec is to encode:
+given a function of its own, made from its fields once, which builds what msgspec is to encode, a struct with texts for integers:
 
     def write(value):
-        return {"type": "Sent", "nonce": str(index(value.nonce)), "raw": value.raw}
+        return Form(str(index(value.nonce)), value.raw)
 
-This is done for each record that is read or written, and a loop over the fields takes twice as long.
+This is done for each record that is read or written. A loop over the fields takes twice as long, and msgspec encodes a struct in half
+the time that it takes for a `dict`.
 """
 
 from collections.abc import Callable
 from functools import cache
-from itertools import takewhile
 from operator import index
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, inspect
+from msgspec import UNSET, defstruct, inspect
 
 from pipeline.messages.base import Cause
 
@@ -128,17 +128,15 @@ def _of_union(info: inspect.UnionType, at: str, names: Names) -> str:
 
 
 def _of_struct(info: inspect.StructType, names: Names) -> str:
-    """Return the statements that build a struct's fields in order, without those that are not set."""
-    written = {each.name: _written(each.type, f"value.{each.name}", names) for each in info.fields}
+    """Return the statement that makes a struct of the same fields whose integers are texts; what is not set stays so, and is left out."""
+    fields = [(each.encode_name, Any) for each in info.fields]
+    names["Form"] = defstruct(info.cls.__name__, fields, tag=info.tag, tag_field=info.tag_field, gc=False)
     left_out = {each.name for each in msgspec.structs.fields(info.cls) if each.default is UNSET}
-    always = list(takewhile(lambda name: name not in left_out, written))
-    tag = [] if info.tag is None else [f"{info.tag_field!r}: {info.tag!r}"]
-    items = ", ".join([*tag, *(f"{name!r}: {written[name]}" for name in always)])
-    if len(always) == len(written):
-        return f"return {{{items}}}"
-    puts = [
-        (f"if value.{name} is not UNSET: " if name in left_out else "") + f"built[{name!r}] = {source}"
-        for name, source in written.items()
-        if name not in always
-    ]
-    return "\n    ".join([f"built = {{{items}}}", *puts, "return built"])
+    written = [_of_field(each, names, may_be_unset=each.name in left_out) for each in info.fields]
+    return f"return Form({', '.join(written)})"
+
+
+def _of_field(field: inspect.Field, names: Names, *, may_be_unset: bool) -> str:
+    at = f"value.{field.name}"
+    written = _written(field.type, at, names)
+    return f"UNSET if {at} is UNSET else {written}" if may_be_unset and written != at else written
