@@ -139,15 +139,13 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 def stock_of(shard: Shard, policy: Policy) -> Stock:
     """Return a book's inventory, computed again only after a write to something that it follows from. Raises: PipelineError."""
     tables = shard.tables
-    return tables.derived(
-        keys.stock(policy.book), (policy, tables.seen_writes), lambda: _stock_of(shard, policy)
-    )
+    return tables.derived(keys.stock(policy.book), (policy, tables.seen_writes), _stock_of, shard, policy)
 
 
 def _stock_of(shard: Shard, policy: Policy) -> Stock:
     parts, prices = held_parts(shard, policy), spot_prices(shard, policy)
     made_of = (policy, prices, *parts)
-    return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(policy, parts, prices))
+    return shard.tables.derived(keys.book(policy.book), made_of, take_stock, policy, parts, prices)
 
 
 # ------------------------------------------------------------------ gates before the inventory
@@ -160,7 +158,7 @@ def _why_unread(shard: Shard, policy: Policy) -> Unknown | None:
     """Explain why it is not known what a book has: all but a feed without a recent answer."""
     tables = shard.tables
     unknown: Unknown | None = tables.derived(
-        keys.unknown(policy.book), (policy, tables.seen_writes), lambda: _why_unknown(shard, policy)
+        keys.unknown(policy.book), (policy, tables.seen_writes), _why_unknown, shard, policy
     )
     return unknown
 

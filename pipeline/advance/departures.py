@@ -14,6 +14,7 @@ from pipeline.messages.events import AnyEvent, BlockSeen
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.registry import held_kinds
 
@@ -59,11 +60,14 @@ def departures_of(shard: Shard) -> Sequence[tuple[str, Departure]]:
     return shard.tables.of_family(
         keys.DEPARTURES,
         keys.departure.family,
-        lambda: tuple(
-            each
-            for kind in held_kinds()
-            for each in shard.tables.group(keys.departure.under(kind), Departure)
-        ),
+        _collected,
+        shard.tables,
+    )
+
+
+def _collected(tables: Tables) -> tuple[tuple[str, Departure], ...]:
+    return tuple(
+        each for kind in held_kinds() for each in tables.group(keys.departure.under(kind), Departure)
     )
 
 

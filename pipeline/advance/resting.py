@@ -119,7 +119,7 @@ class _Watched(NamedTuple):
 
 
 def _watched(shard: Shard, policy: Policy) -> _Watched:
-    return shard.tables.derived(keys.watched(policy.book), (policy,), lambda: _collect(policy))
+    return shard.tables.derived(keys.watched(policy.book), (policy,), _collect, policy)
 
 
 def _collect(policy: Policy) -> _Watched:

@@ -135,7 +135,7 @@ def _shown_items(
     if stock is None:
         return _show_items(views, views.shown_items(shard, policy))
     held = stock.parts[place].items
-    return shard.tables.derived(keys.told(policy.book, place), (held,), lambda: _show_items(views, held))
+    return shard.tables.derived(keys.told(policy.book, place), (held,), _show_items, views, held)
 
 
 def _show_items(views: VenueViews, held: Sequence[HeldItem]) -> ShownItems:
@@ -191,7 +191,7 @@ def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
     before and after a record, not from what was told before.
     """
     at = venues_of(policy.chain)
-    said, pools, feeds = shard.tables.derived(keys.basis(policy.book), (policy,), lambda: _said_by(policy))
+    said, pools, feeds = shard.tables.derived(keys.basis(policy.book), (policy,), _said_by, policy)
     spots = [(pool, find_spot(shard, at, pool)) for pool in pools]
     return (
         said,

@@ -19,7 +19,7 @@ AnswerT = TypeVar("AnswerT", bound=Entry)
 
 def keep_answers(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Store what the books' feeds answered after a block, and forget other answers: no log would have told of a change."""
-    wanted: frozenset[Address] = tables.of_family(keys.FEEDS, keys.policy.family, lambda: _feeds(books))
+    wanted: frozenset[Address] = tables.of_family(keys.FEEDS, keys.policy.family, _feeds, books)
     read = (
         (each for each in event.reads if isinstance(each, FeedRead) and each.feed in wanted) if wanted else ()
     )

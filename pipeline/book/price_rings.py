@@ -104,13 +104,12 @@ def _slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
 
 def _rings(tables: Tables, books: tuple[Policy, ...]) -> tuple[tuple[PriceRing, str, str], ...]:
     """List the rings that books need, each with its pool's item and the key of the item's route."""
-    return tables.of_family(keys.PRICE_RINGS, keys.policy.family, lambda: tuple(_named(books)))
+    return tables.of_family(keys.PRICE_RINGS, keys.policy.family, _named, books)
 
 
-def _named(books: tuple[Policy, ...]) -> Iterator[tuple[PriceRing, str, str]]:
+def _named(books: tuple[Policy, ...]) -> tuple[tuple[PriceRing, str, str], ...]:
     items = {ring: pool_item(policy, ring.pool) for policy in books for ring in policy.price_rings()}
-    for ring, item in items.items():
-        yield ring, item, keys.route(item)
+    return tuple((ring, item, keys.route(item)) for ring, item in items.items())
 
 
 def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: BlockNumber) -> None:

@@ -30,8 +30,16 @@ def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
     return shard.tables.derived(
         keys.prices(policy.book),
         (policy, *spots, *answers),
-        lambda: _prices(policy, dict(zip(pools, spots, strict=True)), shard.tables, policy.known_assets()),
+        _known_prices,
+        policy,
+        spots,
+        shard.tables,
     )
+
+
+def _known_prices(policy: Policy, spots: Sequence[Spot], tables: Tables) -> Mapping[Address, Price]:
+    found = dict(zip(policy.pricing_pools(), spots, strict=True))
+    return _prices(policy, found, tables, policy.known_assets())
 
 
 def last_prices(shard: Shard, policy: Policy, now_s: Seconds) -> Mapping[Address, Price]:

@@ -20,7 +20,7 @@ def uptime_feeds(books: Iterable[Policy]) -> frozenset[Address]:
 
 def keep_uptime(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Store what uptime feeds answered after a block, and forget other answers: no log would have told of a change."""
-    wanted = tables.of_family(keys.SEQUENCERS, keys.policy.family, lambda: uptime_feeds(books))
+    wanted = tables.of_family(keys.SEQUENCERS, keys.policy.family, uptime_feeds, books)
     read = (
         (each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted)
         if wanted

@@ -25,7 +25,7 @@ def held_parts(shard: Shard, policy: Policy) -> tuple[Summed, ...]:
 
 
 def _remembered(shard: Shard, policy: Policy, place: int, items: Sequence[HeldItem]) -> Summed:
-    return shard.tables.derived(keys.summed(policy.book, place), (items,), lambda: sum_up(items))
+    return shard.tables.derived(keys.summed(policy.book, place), (items,), sum_up, items)
 
 
 def sum_up(items: Sequence[HeldItem]) -> Summed:

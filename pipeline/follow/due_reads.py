@@ -43,8 +43,14 @@ def first_missing(tables: Tables, policy: Policy) -> str | None:
     return tables.derived(
         keys.missing(policy.book),
         (policy, *tables.writes(*_MADE_OF)),
-        lambda: next(missing(tables, policy), None),
+        _first_missing,
+        tables,
+        policy,
     )
+
+
+def _first_missing(tables: Tables, policy: Policy) -> str | None:
+    return next(missing(tables, policy), None)
 
 
 def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str], ...]:
@@ -52,11 +58,11 @@ def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str],
 
     They are asked for at every record, and are new with a policy only.
     """
-    return tables.derived(
-        keys.policy(policy.book),
-        (policy,),
-        lambda: tuple((item, keys.route(item), keys.resumed(item)) for item in named_items(policy)),
-    )
+    return tables.derived(keys.policy(policy.book), (policy,), _with_keys, policy)
+
+
+def _with_keys(policy: Policy) -> tuple[tuple[str, str, str], ...]:
+    return tuple((item, keys.route(item), keys.resumed(item)) for item in named_items(policy))
 
 
 def _wanted_by(tables: Tables, policy: Policy) -> Iterator[DueRead]:

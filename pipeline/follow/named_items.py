@@ -18,7 +18,7 @@ def named_items(policy: Policy) -> Iterator[str]:
 
 def naming_books(tables: Tables, item: str) -> Collection[BookId]:
     """List the books whose policies name an item."""
-    kept = tables.derived(keys.NAMED_ITEMS, (), lambda: _Named(tables))
+    kept = tables.derived(keys.NAMED_ITEMS, (), _Named, tables)
     kept.update(tables.written(keys.NAMED_ITEMS, keys.policy.family))
     return kept.books.get(item, ())
 

@@ -34,7 +34,7 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
 
 def quarantined(tables: Tables) -> Mapping[str, Quarantine]:
     """Return every item in quarantine; collected again only after a write that may change it."""
-    return tables.of_families(keys.QUARANTINED, _MADE_OF, lambda: _quarantined(tables))
+    return tables.of_families(keys.QUARANTINED, _MADE_OF, _quarantined, tables)
 
 
 def _quarantined(tables: Tables) -> Mapping[str, Quarantine]:

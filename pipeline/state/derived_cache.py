@@ -1,15 +1,17 @@
 """Cache values derived from a shard's entries until one of these entries is written.
 
-It is memory, never stored: whoever has just loaded the entries makes it again when it is asked for.
+It is memory, never stored: whoever has just loaded the entries makes it again when it is asked for. Callers give a function and its
+arguments, not a closure: making one takes longer than finding the value.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from pipeline.keys import Place
 
 R = TypeVar("R")
+Arguments = TypeVarTuple("Arguments")
 
 
 class Remembered:
@@ -41,25 +43,33 @@ class Remembered:
         for key in keys:
             self._touched.pop(key, None)
 
-    def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
+    def derived(
+        self,
+        key: str,
+        made_of: tuple[object, ...],
+        make: Callable[[*Arguments], R],
+        *arguments: *Arguments,
+    ) -> R:
         """Return a value that follows from these sources alone; it is computed again only where one of them is another object."""
         known = self._derived.get(key)
         if known is None or known[0] != made_of:
-            known = self._derived[key] = (made_of, make())
+            known = self._derived[key] = (made_of, make(*arguments))
         derived: R = known[1]
         return derived
 
-    def of_family(self, key: str, family: str, make: Callable[[], R]) -> R:
+    def of_family(self, key: str, family: str, make: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
         """Return a value that follows from the entries of one family alone; it is computed again only after a write to the family."""
         if key not in self._of_families:
-            return self.of_families(key, (family,), make)
+            return self.of_families(key, (family,), make, *arguments)
         derived: R = self._of_families[key]
         return derived
 
-    def of_families(self, key: str, families: tuple[str, ...], make: Callable[[], R]) -> R:
+    def of_families(
+        self, key: str, families: tuple[str, ...], make: Callable[[*Arguments], R], *arguments: *Arguments
+    ) -> R:
         """Return a value that follows from the entries of several families alone; it is computed again only after a write to one of them."""
         if key not in self._of_families:
-            self._of_families[key] = make()
+            self._of_families[key] = make(*arguments)
             for family in families:
                 self._remembered_of[family].append(key)
         derived: R = self._of_families[key]

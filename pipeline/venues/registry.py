@@ -89,14 +89,15 @@ def venues_of(chain: ChainProfile) -> tuple[Venue, ...]:
 
 def venues(tables: Tables) -> tuple[Venue, ...]:
     """List the venues that a shard's books use; none on a shard without books."""
-    return tables.of_family("venues", keys.policy.family, lambda: _of_books(policies(tables)))
+    return tables.of_family("venues", keys.policy.family, _of_books, tables)
 
 
-def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:
+def _of_books(tables: Tables) -> tuple[Venue, ...]:
     """Build each venue in any book's profile: while a new profile is applied book by book, profiles differ.
 
     Venues that differ only in contracts which acting takes are one: what lies there is followed once.
     """
+    books = policies(tables)
     if not books:
         return ()
     specs = {_followed(spec): spec for chain in _chains(books) for spec in chain.all_venues()}

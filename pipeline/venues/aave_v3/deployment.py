@@ -27,20 +27,22 @@ class AaveDeployment(msgspec.Struct, frozen=True):
         market = tables.find(aave_market(self.pool), AaveMarket)
         if market is None:
             return {}
-        return tables.derived(f"aave-tokens/{self.pool}", (market,), lambda: _by_token(market))
+        return tables.derived(f"aave-tokens/{self.pool}", (market,), _by_token, market)
 
     def reserves(self, tables: Tables) -> Mapping[Address, ReserveTokens]:
         """Sort the reserves by their assets; empty before the market was read."""
         market = tables.find(aave_market(self.pool), AaveMarket)
         if market is None:
             return {}
-        return tables.derived(
-            f"aave-assets/{self.pool}", (market,), lambda: {each.asset: each for each in market.reserves}
-        )
+        return tables.derived(f"aave-assets/{self.pool}", (market,), _by_asset, market)
 
 
 def _by_token(market: AaveMarket) -> dict[Address, ReserveTokens]:
     return {token: each for each in market.reserves for token in (each.a_token, each.debt_token)}
+
+
+def _by_asset(market: AaveMarket) -> dict[Address, ReserveTokens]:
+    return {each.asset: each for each in market.reserves}
 
 
 def deployment_of(spec: VenueSpec) -> AaveDeployment:
@@ -55,7 +57,7 @@ def owners(tables: Tables) -> frozenset[Address]:
 
 def hedged_assets(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
     """Collect base and collateral of the books that are hedged here: their reserves are followed before anything is there."""
-    return tables.of_family(f"aave-hedged/{at.pool}", keys.policy.family, lambda: _hedged(tables, at))
+    return tables.of_family(f"aave-hedged/{at.pool}", keys.policy.family, _hedged, tables, at)
 
 
 def _hedged(tables: Tables, at: AaveDeployment) -> frozenset[Address]:

@@ -1,6 +1,6 @@
 """List a book's exposures at a market: collateral above zero, debt below."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pipeline.book.exposures import Exposure, HeldItem
 from pipeline.book.lending_accounts import LendingAccount, LendingAsset
@@ -53,16 +53,14 @@ def held_items(shard: Shard, policy: Policy, at: AaveDeployment) -> Sequence[Hel
     """Measure a book's account; the same object where nothing is new. Raises: ImpossibleFactError where a reserve is not followed."""
     tables = shard.tables
     made_of = (policy, *follows_from(tables, policy, at))
-    return tables.derived(
-        f"aave-held/{at.pool}/{policy.book}", made_of, lambda: tuple(_held(tables, policy, at))
-    )
+    return tables.derived(f"aave-held/{at.pool}/{policy.book}", made_of, _held, tables, policy, at)
 
 
-def _held(tables: Tables, policy: Policy, at: AaveDeployment) -> Iterator[HeldAccount]:
+def _held(tables: Tables, policy: Policy, at: AaveDeployment) -> tuple[HeldAccount, ...]:
     item = aave_account(at.pool, policy.owner)
     account, told = tables.find(item, AaveAccount), tables.find(aave_told(at.pool), AaveTold)
     if account is None or told is None:
-        return
+        return ()
     counted = {token.address for token in policy.tokens}
     rows: list[Exposure] = []
     market = MarketAt(tables, at, told.at_s)
@@ -71,12 +69,13 @@ def _held(tables: Tables, policy: Policy, at: AaveDeployment) -> Iterator[HeldAc
             rows.append(Exposure(token=each.asset, kind="collateral", amount=each.collateral))
             rows.append(Exposure(token=each.asset, kind="debt", amount=RawAmount(-each.debt)))
     holdings = market.holdings(account, told)
-    yield HeldAccount(
+    held = HeldAccount(
         item=item,
         exposures=tuple(row for row in rows if row.amount),
         data=None if holdings is None else market.add_up(holdings),
         counted=tuple(_counted(asset, each) for asset, each in (holdings or {}).items()),
     )
+    return (held,)
 
 
 def _counted(asset: Address, holding: ReserveHolding) -> LendingAsset:

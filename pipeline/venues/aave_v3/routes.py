@@ -39,16 +39,12 @@ def named_items(policy: Policy, at: AaveDeployment) -> Iterator[str]:
 def routed_assets(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
     """Collect the reserves in which an account of the shard has had anything."""
     under = keys.route.under(aave_reserve.family)
-    return tables.derived(
-        f"aave-routed/{at.pool}", tables.writes(under), lambda: frozenset(_assets(tables, at, under))
-    )
+    return tables.derived(f"aave-routed/{at.pool}", tables.writes(under), _assets, tables, at, under)
 
 
-def _assets(tables: Tables, at: AaveDeployment, under: str) -> Iterator[Address]:
-    for key, _ in tables.group(under, Route):
-        pool, asset = aave_reserve.parse(keys.item_of(key))
-        if pool == at.pool:
-            yield asset
+def _assets(tables: Tables, at: AaveDeployment, under: str) -> frozenset[Address]:
+    routed = (aave_reserve.parse(keys.item_of(key)) for key, _ in tables.group(under, Route))
+    return frozenset(asset for pool, asset in routed if pool == at.pool)
 
 
 def due_reads(tables: Tables, at: AaveDeployment) -> Iterator[DueRead]:

@@ -1,6 +1,6 @@
 """Step 3: compute a position's principal and fees, to the wei."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -120,8 +120,15 @@ def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[He
     return shard.tables.derived(
         own_keys.held_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
-        lambda: tuple(held_nft(shard, key, position) for key, position in positions_at(shard, policy, at)),
+        _measured,
+        shard,
+        policy,
+        at,
     )
+
+
+def _measured(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
+    return tuple([held_nft(shard, key, position) for key, position in positions_at(shard, policy, at)])
 
 
 def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
@@ -129,7 +136,10 @@ def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[H
     return shard.tables.derived(
         own_keys.shown_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
-        lambda: tuple(_measurable(shard, policy, at)),
+        _measurable,
+        shard,
+        policy,
+        at,
     )
 
 
@@ -147,9 +157,9 @@ def touched_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Mappi
     return touched
 
 
-def _measurable(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[HeldNft]:
+def _measurable(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
     measured = (_measure_if_possible(shard, *each) for each in positions_at(shard, policy, at))
-    return (held for held in measured if held is not None)
+    return tuple(held for held in measured if held is not None)
 
 
 def _measure_if_possible(shard: Shard, item: str, position: NftPosition) -> HeldNft | None:
@@ -171,18 +181,16 @@ def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tup
 def _follows_from(
     tables: Tables, policy: Policy, at: UniswapV3Deployment
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return tables.derived(
-        own_keys.nft_groups(policy.book, at.manager), (policy,), lambda: _groups(at.pools(policy), at.manager)
-    )
+    return tables.derived(own_keys.nft_groups(policy.book, at.manager), (policy,), _groups, policy, at)
 
 
-def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _groups(policy: Policy, at: UniswapV3Deployment) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List the keys of a book's pools, and the groups of the rest."""
-    names = tuple(sorted(pools))
+    names = tuple(sorted(at.pools(policy)))
     of_pools = (
         group for pool in names for group in (own_keys.tick.under(pool), own_keys.pool_position.under(pool))
     )
-    of_nfts = (keys.position.under(manager), keys.gift.family, keys.adopted.family)
+    of_nfts = (keys.position.under(at.manager), keys.gift.family, keys.adopted.family)
     return tuple(keys.pool(pool) for pool in names), (*of_nfts, *of_pools)
 
 
@@ -202,7 +210,7 @@ def held_nft(shard: Shard, key: str, position: NftPosition) -> HeldNft:
         tables.find(used_key, PoolPosition),
     )
     made_of = (position, _matters(pool, position), *at)
-    return tables.derived(key, made_of, lambda: _measure(key, position, pool, at))
+    return tables.derived(key, made_of, _measure, key, position, pool, at)
 
 
 def _matters(pool: Pool | None, position: NftPosition) -> object:

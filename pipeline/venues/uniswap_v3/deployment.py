@@ -35,8 +35,12 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
         return tables.of_family(
             own_keys.followed_pools(self.name, self.manager),
             keys.policy.family,
-            lambda: {pool: keys.pool(pool) for policy in policies(tables) for pool in self.pools(policy)},
+            self._items,
+            tables,
         )
+
+    def _items(self, tables: Tables) -> Mapping[PoolId, str]:
+        return {pool: keys.pool(pool) for policy in policies(tables) for pool in self.pools(policy)}
 
 
 def deployment_of(spec: VenueSpec) -> UniswapV3Deployment:

@@ -76,5 +76,11 @@ def _token_ids(tables: Tables, at: UniswapV3Deployment) -> frozenset[TokenId]:
     return tables.derived(
         own_keys.followed_nfts(at.manager),
         tables.writes(ROUTED),
-        lambda: frozenset(keys.position.parse(item)[1] for item, _ in routed(tables, at)),
+        _routed_ids,
+        tables,
+        at,
     )
+
+
+def _routed_ids(tables: Tables, at: UniswapV3Deployment) -> frozenset[TokenId]:
+    return frozenset(keys.position.parse(item)[1] for item, _ in routed(tables, at))

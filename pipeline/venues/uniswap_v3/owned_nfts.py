@@ -23,7 +23,7 @@ def owned_nfts(tables: Tables, manager: Address, owner: Address) -> Sequence[tup
 def counted_nfts(tables: Tables, manager: Address) -> "CountedNfts":
     """Return the NFTs of a deployment as the entries stand now."""
     name = own_keys.owned_nfts(manager)
-    kept = tables.derived(name, (), lambda: CountedNfts(tables, manager))
+    kept = tables.derived(name, (), CountedNfts, tables, manager)
     listed_under = keys.position.under(manager), keys.gift.family, keys.adopted.family
     kept.update(tables.written(name, *listed_under))
     return kept

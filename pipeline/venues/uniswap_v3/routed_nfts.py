@@ -28,7 +28,7 @@ _MADE_OF = (
 def routed_nfts(tables: Tables, at: UniswapV3Deployment) -> "RoutedNfts":
     """Return the NFTs of a deployment as the entries stand now."""
     name = own_keys.routed_nfts(at.name, at.manager)
-    kept = tables.derived(name, (), lambda: RoutedNfts(tables, at))
+    kept = tables.derived(name, (), RoutedNfts, tables, at)
     kept.update(tables.written(name, *_MADE_OF))
     return kept
 

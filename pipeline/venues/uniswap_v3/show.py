@@ -1,6 +1,6 @@
 """Make the views of pools and NFTs, and the records of swaps, that a shard publishes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,7 @@ from pipeline.messages.views import ViewRemoved
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Hash, PoolId
 from pipeline.venues.port import Departed
 from pipeline.venues.uniswap_v3.assess import HeldNft, shown_nfts, touched_nfts
@@ -60,7 +61,9 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         return shard.tables.of_family(
             own_keys.published_pools(at.name, at.manager),
             keys.policy.family,
-            lambda: _published_at(at, policies(shard.tables)),
+            _published_at,
+            at,
+            shard.tables,
         )
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
@@ -125,7 +128,8 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         return ViewRemoved(**now.stamp("pos", item), topic=PositionView.topic, key=item)
 
 
-def _published_at(at: UniswapV3Deployment, books: Iterable[Policy]) -> Mapping[PoolId, str]:
+def _published_at(at: UniswapV3Deployment, tables: Tables) -> Mapping[PoolId, str]:
+    books = policies(tables)
     named = {pool for policy in books for pool in policy.publishes if policy.venue_of(pool) == at.name}
     return {pool: keys.pool(pool) for pool in sorted(named)}
 

@@ -95,9 +95,7 @@ class WalletBlock:
     def _write_allowances(self, reads: tuple[AllowanceRead, ...]) -> None:
         """Store the allowances of the owners' tokens, and none that was not read."""
         tables = self._shard.tables
-        read = tables.derived(
-            keys.TOLD_ALLOWANCES, reads, lambda: _by_key(reads)
-        )  # mostly those of the last block
+        read = tables.derived(keys.TOLD_ALLOWANCES, reads, _by_key, reads)  # mostly those of the last block
         kept = kept_allowances(tables)
         if not kept <= read.keys():
             owners = {policy.owner for policy in policies(tables)}

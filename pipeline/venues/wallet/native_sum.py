@@ -13,7 +13,7 @@ from pipeline.venues.wallet.forms import Balance
 def native_sum(tables: Tables) -> NativeSum:
     """Compute the checksum over the known native balances of the books' accounts."""
     written, items = tables.written(keys.NATIVE_SUM, keys.balance.family), native_items(tables)
-    known = tables.derived(keys.NATIVE_SUM, (items,), lambda: _sum_up(tables, items))
+    known = tables.derived(keys.NATIVE_SUM, (items,), _sum_up, tables, items)
     for key in written:
         account = items.get(key)
         if account is not None:
@@ -23,11 +23,11 @@ def native_sum(tables: Tables) -> NativeSum:
 
 def native_items(tables: Tables) -> Mapping[str, Address]:
     """Name the native balance of each of the books' accounts, in the accounts' order."""
-    return tables.of_family(
-        keys.NATIVE_ITEMS,
-        keys.policy.family,
-        lambda: {keys.balance(account, NATIVE): account for account in sorted(book_accounts(tables))},
-    )
+    return tables.of_family(keys.NATIVE_ITEMS, keys.policy.family, _items_of_accounts, tables)
+
+
+def _items_of_accounts(tables: Tables) -> Mapping[str, Address]:
+    return {keys.balance(account, NATIVE): account for account in sorted(book_accounts(tables))}
 
 
 def _sum_up(tables: Tables, items: Mapping[str, Address]) -> NativeSum:

@@ -92,18 +92,16 @@ class Wallet(NamedItemsOnly, NothingPerBlock, NoPools):
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Count the balances of a book, the coin as its wrapped token."""
-        counted = shard.tables.derived(
-            keys.counted_balances(policy.book), (policy,), lambda: _Counted(self._rows(policy))
-        )
+        counted = shard.tables.derived(keys.counted_balances(policy.book), (policy,), self._counted, policy)
         return counted.held(shard.tables)
 
-    def _rows(self, policy: Policy) -> tuple[_Row, ...]:
-        """List which balances a book counts, and as what; they are new with a policy only."""
+    def _counted(self, policy: Policy) -> "_Counted":
+        """Know which balances a book counts, and as what; they are new with a policy only."""
         tokens, coin = [token.address for token in policy.tokens], self._chain.wrapped_native
         rows = [_Row(keys.balance(account, token), token) for account in policy.accounts for token in tokens]
         if coin in tokens:
             rows += [_Row(keys.balance(account, NATIVE), coin, "native") for account in policy.accounts]
-        return tuple(rows)
+        return _Counted(rows)
 
 
 class _Counted:
