@@ -60,10 +60,10 @@ class Forgetful:
         self.tables = self
         self.find = shard.tables.find
 
-    def derived(self, key: object, made_of: object, make: Callable[[], Any]) -> Any:
+    def derived(self, key: object, made_of: object, make: Callable[..., Any], *arguments: object) -> Any:
         """Remember nothing."""
         del key, made_of
-        return make()
+        return make(*arguments)
 
 
 def measured_anew(shard: Shard) -> tuple[int, int]:
