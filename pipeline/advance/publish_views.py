@@ -13,7 +13,6 @@ from pipeline.advance.shard_views import (
     ShownBook,
     by_item,
     compare,
-    published,
     settled,
     shown_book,
     shown_pools,
@@ -32,6 +31,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import BookId
 from pipeline.venues.port import VenueViews
+from pipeline.venues.registry import published_views
 
 
 def changed_views(
@@ -51,30 +51,29 @@ def changed_views(
     """
     written = end_rests(shard)
     moved, books = shard.tables.head != before.head, policies(shard.tables)
-    again = moved and type(event) is BlocksReverted
-    reports = moved and _is_report(shard, event)
+    goes_back = moved and type(event) is BlocksReverted
+    again = goes_back or (moved and _is_report(shard, event))
     decided = _decided(said)
     looked_at = _looked_at(shard, None if moved or compare_all else written) | decided
-    gone, anew = _new_policies(before, books)
-    anew |= looked_at - before.books.keys()
-    if again or reports:
-        anew = {policy.book for policy in books}
-    present = {
-        policy.book: shown_book(shard, policy)
-        if compare_all or policy.book in anew
-        else touched_book(shard, before.books[policy.book])
-        for policy in (books if again or reports else _named(shard, looked_at | anew))
-    }
-    former = {book: before.books[book] for book in sorted({*present, *gone}) if book in before.books}
     pools = shown_pools(shard)
-    yield from _pools(shard, before, pools, now, again=again)
-    changed = gone | anew | _moved(former, {book: present[book] for book in present.keys() - anew})
-    if changed:
-        yield from _told_positions(former, present, changed, now, again=again or reports)
-    yield from _told_books(shard, former, present, now, decided, again=again or reports)
-    for book in gone:
-        del before.books[book]
-    before.books.update({book: settled(shown) for book, shown in present.items()})
+    yield from _pools(shard, before, pools, now, again=goes_back)
+    if looked_at or again or before.policies is not books:
+        gone, anew = _new_policies(before, books)
+        anew |= {policy.book for policy in books} if again else looked_at - before.books.keys()
+        present = {
+            policy.book: shown_book(shard, policy)
+            if compare_all or policy.book in anew
+            else touched_book(shard, before.books[policy.book])
+            for policy in (books if again else _named(shard, looked_at | anew))
+        }
+        former = {book: before.books[book] for book in sorted({*present, *gone}) if book in before.books}
+        changed = gone | anew | _moved(former, {book: present[book] for book in present.keys() - anew})
+        if changed:
+            yield from _told_positions(former, present, changed, now, again=again)
+        yield from _told_books(shard, former, present, now, decided, again=again)
+        for book in gone:
+            del before.books[book]
+        before.books.update({book: settled(shown) for book, shown in present.items()})
     before.policies, before.pools = books, pools
 
 
@@ -134,10 +133,9 @@ def _named(shard: Shard, books: AbstractSet[BookId]) -> list[Policy]:
 
 def _is_report(shard: Shard, event: AnyEvent) -> bool:
     chain = profile(shard.tables)
-    halted = shard.tables.find(keys.HALTED, Halted) is not None
-    if chain is None or halted or not isinstance(event, BlockSeen):
+    if chain is None or not isinstance(event, BlockSeen) or event.block.number % chain.report_every_blocks:
         return False
-    return event.block.number % chain.report_every_blocks == 0
+    return shard.tables.find(keys.HALTED, Halted) is None
 
 
 def _pools(
@@ -154,7 +152,8 @@ def _pools(
             yield views.show_pool(item, state, now)
     unread = before.pools.keys() - present.keys()
     if unread:
-        ours = {item for views in published(shard) for item in views.published_pools(shard)}
+        shown = published_views(shard.tables)
+        ours = {item for views in shown for item in views.published_pools(shard)}
         for item in sorted(ours & unread):
             yield before.pools[item][0].pool_removed(item, now)
 

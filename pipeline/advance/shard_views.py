@@ -21,7 +21,7 @@ from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.units import BookId, PoolId
 from pipeline.venues.port import VenueViews
-from pipeline.venues.registry import venues, venues_of
+from pipeline.venues.registry import published_views, venues_of
 
 
 class ShownBook(msgspec.Struct, frozen=True):
@@ -86,19 +86,21 @@ def shown_before(shard: Shard, event: AnyEvent) -> Shown:
 
 def _may_take_items(shard: Shard, event: BlockSeen) -> bool:
     """Return whether items may leave a book in a block: they are reported with their value before it."""
-    return bool(event.logs) and any(
-        venue.views is not None and venue.views.may_depart(event) for venue in venues(shard.tables)
-    )
+    if event.logs:
+        for views in published_views(shard.tables):
+            if views.may_depart(event):
+                return True
+    return False
 
 
 def shown_pools(shard: Shard) -> Mapping[str, tuple[VenueViews, Entry]]:
     """Collect the pools that a shard publishes and has read, by item."""
-    return {
-        item: (views, state)
-        for views in published(shard)
-        for item, state in views.published_pools(shard).items()
-        if state is not None
-    }
+    pools: dict[str, tuple[VenueViews, Entry]] = {}
+    for views in published_views(shard.tables):
+        for item, state in views.published_pools(shard).items():
+            if state is not None:
+                pools[item] = views, state
+    return pools
 
 
 def shown_book(shard: Shard, policy: Policy) -> ShownBook:
@@ -210,11 +212,6 @@ def _said_by(policy: Policy) -> tuple[tuple[object, ...], tuple[PoolId, ...], tu
 def route_writes(shard: Shard) -> tuple[int, ...]:
     """Count the writes to what a shard follows."""
     return shard.tables.writes(keys.route.family)
-
-
-def published(shard: Shard) -> list[VenueViews]:
-    """List what is published of venues beside sums of books."""
-    return [venue.views for venue in venues(shard.tables) if venue.views is not None]
 
 
 def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:

@@ -20,10 +20,9 @@ AnswerT = TypeVar("AnswerT", bound=Entry)
 def keep_answers(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Store what the books' feeds answered after a block, and forget other answers: no log would have told of a change."""
     wanted: frozenset[Address] = tables.of_family(keys.FEEDS, keys.policy.family, _feeds, books)
-    read = (
-        (each for each in event.reads if isinstance(each, FeedRead) and each.feed in wanted) if wanted else ()
-    )
-    replace_answers(tables, keys.feed, FeedAnswer, {each.feed: _answer_in(each) for each in read})
+    if wanted or tables.has_any(keys.feed.family):
+        read = (each for each in event.reads if isinstance(each, FeedRead) and each.feed in wanted)
+        replace_answers(tables, keys.feed, FeedAnswer, {each.feed: _answer_in(each) for each in read})
 
 
 def replace_answers(

@@ -21,12 +21,11 @@ def uptime_feeds(books: Iterable[Policy]) -> frozenset[Address]:
 def keep_uptime(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Store what uptime feeds answered after a block, and forget other answers: no log would have told of a change."""
     wanted = tables.of_family(keys.SEQUENCERS, keys.policy.family, uptime_feeds, books)
-    read = (
-        (each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted)
-        if wanted
-        else ()
-    )
-    replace_answers(tables, keys.sequencer, SequencerAnswer, {each.feed: answer_in(each) for each in read})
+    if wanted or tables.has_any(keys.sequencer.family):
+        read = (each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted)
+        replace_answers(
+            tables, keys.sequencer, SequencerAnswer, {each.feed: answer_in(each) for each in read}
+        )
 
 
 def write_uptime(tables: Tables, reads: Iterable[UptimeRead]) -> None:

@@ -64,12 +64,15 @@ def track(
             block.apply(log, fact)
         except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops
             items.fail(block.item_of(log), f"{type(error).__name__}: {error}")
-    for block in blocks:
-        block.spread_failures()
+    if items.reasons:
+        for block in blocks:
+            block.spread_failures()
     for block in blocks:
         block.write(event)
-    _write_receipts(shard, event)
-    _write_quarantine(shard, event, items)
+    if event.receipts:
+        _write_receipts(shard, event)
+    if items.reasons:
+        _write_quarantine(shard, event, items)
     return Tracked(swaps=[swap for block in blocks for swap in block.swaps], quarantined=items.reasons)
 
 

@@ -5,10 +5,11 @@ arguments, not a closure: making one takes longer than finding the value.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar, TypeVarTuple
 
 from pipeline.keys import Place
+from pipeline.state.written_keys import WrittenKeys
 
 R = TypeVar("R")
 Arguments = TypeVarTuple("Arguments")
@@ -17,8 +18,9 @@ Arguments = TypeVarTuple("Arguments")
 class Remembered:
     """A derived value, and how often its sources had been written to when it was computed."""
 
-    def __init__(self) -> None:
-        """Start without any value."""
+    def __init__(self, written: WrittenKeys) -> None:
+        """Start without any value; `written` tracks the keys of the entries."""
+        self._written = written
         self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._of_families: dict[str, Any] = {}
         self._remembered_of: defaultdict[str, list[str]] = defaultdict(list)
@@ -32,6 +34,10 @@ class Remembered:
     def writes(self, *listed_under: str) -> tuple[int, ...]:
         """Count the writes, undone ones included, to the entries of each family or under each prefix, for `derived`."""
         return tuple(map(self._writes.__getitem__, listed_under))
+
+    def written(self, reader: str, *listed_under: str) -> Collection[str]:
+        """Return the keys of these families or prefixes written since a reader's last call, undone writes included; at first all keys."""
+        return self._written.take(reader, listed_under)
 
     def take_touched(self) -> Mapping[str, Place]:
         """Return the keys written since the last call, undone writes included, with the group of each."""
@@ -77,9 +83,12 @@ class Remembered:
 
     def _count_write(self, place: Place) -> None:
         """Count a write to an entry."""
+        key, lists = place.names[0], place.lists
         self.seen_writes += place.is_in_view
-        self._touched[place.names[0]] = place
-        for under in place.lists:
+        self._touched[key] = place
+        for under in lists:
             self._writes[under] += 1
-        for key in self._remembered_of.pop(place.lists[0], ()):
-            self._of_families.pop(key, None)
+            if under in self._written.followed:
+                self._written.note(under, key)
+        for derived in self._remembered_of.pop(lists[0], ()):
+            self._of_families.pop(derived, None)

@@ -16,11 +16,13 @@ class NativeSum:
         self.balances: dict[Address, Wei] = {}
         self._shares: dict[Address, int] = {}
         self._sum = 0
+        self._checksum: str | None = None
         for account, amount_wei in (balances or {}).items():
             self.put(account, amount_wei)
 
     def put(self, account: Address, amount_wei: Wei | None) -> None:
         """Set a balance, or remove it (None)."""
+        self._checksum = None
         self._sum -= self._shares.pop(account, 0)
         self.balances.pop(account, None)
         if amount_wei is not None:
@@ -39,7 +41,9 @@ class NativeSum:
     @property
     def checksum(self) -> str:
         """Return the checksum of all balances: 32 hexadecimal digits."""
-        return f"{self._sum % _MODULUS:032x}"
+        if self._checksum is None:
+            self._checksum = f"{self._sum % _MODULUS:032x}"
+        return self._checksum
 
 
 def _share(account: Address, amount_wei: Wei) -> int:

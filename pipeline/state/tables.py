@@ -4,7 +4,7 @@ Three parts. *Chain* rewinds with a reorg, *effects* never does, *log* follows t
 the first write to a chain key is kept in the block's frame, so that `rewind` puts everything back and forgets the frame.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pipeline import keys
@@ -35,15 +35,14 @@ class Tables(Remembered):
 
     def __init__(self, entries: Mapping[str, Value] | None = None) -> None:
         """Start from the entries of a checkpoint."""
-        super().__init__()
         self._entries = {key: value for key, value in (entries or {}).items() if type(value) is not Frame}
         self._groups = grouped(self._entries)
+        super().__init__(WrittenKeys(self._groups))
         self._frames: dict[BlockNumber, _OpenFrame] = {}
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
         self._sorted: dict[str, tuple[str, ...]] = {}
         """The keys listed under a prefix, in order, until one comes or goes."""
-        self._written = WrittenKeys(self._groups)
         self._dirty_frames: set[BlockNumber] = set()
         self._stored_frames: set[BlockNumber] = set()
         self._undo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
@@ -78,9 +77,9 @@ class Tables(Remembered):
             known = self._sorted[prefix] = tuple(sorted(self._groups.get(prefix, ())))
         return known
 
-    def written(self, reader: str, *listed_under: str) -> Collection[str]:
-        """Return the keys of these families or prefixes written since a reader's last call, undone writes included; at first all keys."""
-        return self._written.take(reader, listed_under)
+    def has_any(self, prefix: str) -> bool:
+        """Return whether there are entries under a prefix."""
+        return bool(self._groups.get(prefix))
 
     def entries(self) -> Mapping[str, Value]:
         """Return every entry but the frames, for checks and tests."""
@@ -270,23 +269,16 @@ class Tables(Remembered):
 
     def _set(self, place: Place, key: str, value: Value | None) -> None:
         self._count_write(place)
-        self._written.note(place.lists, key)
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)
             del self._groups[place.listed_under][key]
             self._sorted.pop(place.listed_under, None)
-        else:
-            self._store(key, value, place.listed_under)
-
-    def _store(self, key: str, value: Value, listed_under: str) -> None:
+            return
+        if key not in self._entries:
+            self._groups.setdefault(place.listed_under, {})[key] = None
+            self._sorted.pop(place.listed_under, None)
         self._entries[key] = value
-        listed = self._groups.get(listed_under)
-        if listed is None:
-            listed = self._groups[listed_under] = {}
-        if key not in listed:
-            self._sorted.pop(listed_under, None)
-        listed[key] = value
 
     def _drop_frame(self, number: BlockNumber) -> None:
         self._undo.append((self._put_frame, (number, self._frames.pop(number))))

@@ -15,19 +15,17 @@ class WrittenKeys:
         """Start from the present keys and their groups; no reader has asked yet."""
         self._present = present
         self._count = 0
-        self._writes: dict[str, dict[str, int]] = {}
+        self.followed: dict[str, dict[str, int]] = {}
         """By family or prefix that has a reader, the number of each key's last write, the latest last."""
         self._read: dict[tuple[str, str], int] = {}
         """By family or prefix, and reader, the number of the last write that the reader has received."""
 
-    def note(self, lists: Iterable[str], key: str) -> None:
-        """Note that a key was written, for all readers of its family or prefix."""
-        for under in lists:
-            writes = self._writes.get(under)
-            if writes is not None:
-                self._count += 1
-                writes.pop(key, None)
-                writes[key] = self._count
+    def note(self, under: str, key: str) -> None:
+        """Note that a key was written, for all readers of a family or prefix that is followed."""
+        self._count += 1
+        writes = self.followed[under]
+        writes.pop(key, None)
+        writes[key] = self._count
 
     def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
         """Return the keys written under these since a reader's last call; at first all that exist."""
@@ -35,15 +33,15 @@ class WrittenKeys:
         for under in listed_under:
             last = self._read.get((under, reader))
             if last is None:
-                self._writes.setdefault(under, {})
+                self.followed.setdefault(under, {})
                 taken |= dict.fromkeys(self._all(under))
-            elif next(reversed(self._writes[under].values()), 0) > last:
+            elif next(reversed(self.followed[under].values()), 0) > last:
                 taken |= dict.fromkeys(self._since(under, last))
             self._read[under, reader] = self._count
         return taken
 
     def _since(self, under: str, last: int) -> Iterator[str]:
-        for key, number in reversed(self._writes[under].items()):
+        for key, number in reversed(self.followed[under].items()):
             if number <= last:
                 return
             yield key

@@ -67,7 +67,7 @@ class VenueBlock(Protocol):
         """Apply one fact to working copies. Raises: PipelineError."""
 
     def spread_failures(self) -> None:
-        """Fail what depends on a failed item; called once, before anything is written."""
+        """Fail what depends on a failed item; called once where any has failed, before anything is written."""
 
     def write(self, event: BlockSeen) -> None:
         """Write every item that has not failed, and what the block's reads say."""

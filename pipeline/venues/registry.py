@@ -24,7 +24,7 @@ from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.hedging.actions import HedgeActions
 from pipeline.venues.hedging.joint_actions import JointActions
-from pipeline.venues.port import Venue, VenueForms, VenueKind
+from pipeline.venues.port import Venue, VenueForms, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
 from pipeline.venues.wallet.venue import KIND as WALLETS
 
@@ -90,6 +90,15 @@ def venues_of(chain: ChainProfile) -> tuple[Venue, ...]:
 def venues(tables: Tables) -> tuple[Venue, ...]:
     """List the venues that a shard's books use; none on a shard without books."""
     return tables.of_family("venues", keys.policy.family, _of_books, tables)
+
+
+def published_views(tables: Tables) -> tuple[VenueViews, ...]:
+    """List what the venues of a shard's books publish of themselves."""
+    return tables.of_family("published views", keys.policy.family, _views, tables)
+
+
+def _views(tables: Tables) -> tuple[VenueViews, ...]:
+    return tuple(venue.views for venue in venues(tables) if venue.views is not None)
 
 
 def _of_books(tables: Tables) -> tuple[Venue, ...]:

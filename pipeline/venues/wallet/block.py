@@ -83,19 +83,30 @@ class WalletBlock:
         Where it tells only changes and the checksum of all is another than its own, a change was lost, and none is known until a
         block tells all.
         """
-        tables, items = self._shard.tables, native_items(self._shard.tables)
-        told = ((keys.balance(each.account, NATIVE), each) for each in reads)
-        read = {item: Balance(amount=RawAmount(each.amount_wei)) for item, each in told if item in items}
-        for item in items if checksum is UNSET else read:
-            tables.put(item, read.get(item))
+        tables = self._shard.tables
+        if reads or checksum is UNSET:
+            items = native_items(tables)
+            told = ((keys.balance(each.account, NATIVE), each) for each in reads)
+            read = {item: Balance(amount=RawAmount(each.amount_wei)) for item, each in told if item in items}
+            for item in items if checksum is UNSET else read:
+                tables.put(item, read.get(item))
         if checksum is not UNSET and checksum != native_sum(tables).checksum:
-            for item in items:
+            for item in native_items(tables):
                 tables.put(item, None)
 
     def _write_allowances(self, reads: tuple[AllowanceRead, ...]) -> None:
-        """Store the allowances of the owners' tokens, and none that was not read."""
+        """Store the allowances of the owners' tokens, and none that was not read. Mostly they are those of the last block."""
         tables = self._shard.tables
-        read = tables.derived(keys.TOLD_ALLOWANCES, reads, _by_key, reads)  # mostly those of the last block
+        last: _LastAllowances = tables.derived(keys.TOLD_ALLOWANCES, (), _LastAllowances)
+        if last.reads == reads and last.writes == tables.writes(*_DECIDING):
+            return
+        self._replace_allowances(
+            {keys.allowance(each.owner, each.token, each.spender): each.amount for each in reads}
+        )
+        last.reads, last.writes = reads, tables.writes(*_DECIDING)
+
+    def _replace_allowances(self, read: Mapping[str, RawAmount]) -> None:
+        tables = self._shard.tables
         kept = kept_allowances(tables)
         if not kept <= read.keys():
             owners = {policy.owner for policy in policies(tables)}
@@ -112,8 +123,16 @@ class WalletBlock:
         return [key for key in keys if self._shard.tables.find(key, Balance) is not None]
 
 
-def _by_key(reads: Iterable[AllowanceRead]) -> Mapping[str, RawAmount]:
-    return {keys.allowance(each.owner, each.token, each.spender): each.amount for each in reads}
+_DECIDING = (keys.allowance.family, keys.policy.family)
+"""Families on which it depends what becomes of allowances that a block gives."""
+
+
+class _LastAllowances:
+    """The allowances that a block gave last, and how often what decides about them had been written then."""
+
+    def __init__(self) -> None:
+        self.reads: tuple[AllowanceRead, ...] | None = None
+        self.writes: tuple[int, ...] = ()
 
 
 def kept_allowances(tables: Tables) -> set[str]:
