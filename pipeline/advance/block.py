@@ -1,6 +1,6 @@
 """Apply a block: its logs move pools, positions and balances, then every book that it concerns is judged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
@@ -21,7 +21,7 @@ from pipeline.messages.events import BlockSeen
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.venues.port import Venue, VenueBlock
+from pipeline.venues.port import VenueBlock
 from pipeline.venues.registry import venues
 
 
@@ -34,13 +34,16 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     keep_answers(shard.tables, books, event)
     keep_uptime(shard.tables, books, event)
     keep_prices(shard, of_venues, books, event.block, items)
-    outputs: list[Output] = [
-        *_swaps(shard, of_venues, blocks, now),
-        *quarantine_alerts(tracked.quarantined, now),
-    ]
+    outputs: list[Output] = []
+    for venue, block in zip(of_venues, blocks, strict=True):
+        if block.swaps and venue.views is not None:
+            outputs += venue.views.show_swaps(shard, block.swaps, now)
+    outputs += quarantine_alerts(tracked.quarantined, now)
     if event.logs:
-        outputs += [said for venue in of_venues for said in venue.unsolicited(shard, event, now)]
-    end_signer_waits(shard, books, event.receipts)
+        for venue in of_venues:
+            outputs += venue.unsolicited(shard, event, now)
+    if event.receipts:
+        end_signer_waits(shard, books, event.receipts)
     end_rests(shard, event.block)
     for policy in shard.rests.awake():
         context = BookContext(
@@ -49,14 +52,6 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
         outputs += judge_book(context, tracked)
     outputs += halt_if_too_many(shard, chain, now)
     return tuple(outputs)
-
-
-def _swaps(
-    shard: Shard, of_venues: Sequence[Venue], blocks: Sequence[VenueBlock], now: Provenance
-) -> Iterator[Output]:
-    for venue, block in zip(of_venues, blocks, strict=True):
-        if block.swaps and venue.views is not None:
-            yield from venue.views.show_swaps(shard, block.swaps, now)
 
 
 def quarantine_alerts(failed: dict[str, str], now: Provenance) -> Iterator[Quarantined]:

@@ -90,7 +90,7 @@ class VenueViews(Protocol):
 
     def show_swaps(
         self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
-    ) -> Iterator[Output]:
+    ) -> Iterable[Output]:
         """Return the block's trades in published pools."""
 
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:

@@ -82,7 +82,8 @@ def mark(kind: type[Message]) -> bytes:
 # ------------------------------------------------------------------ messages
 def encode(message: Message) -> bytes:
     """Encode a message. Raises: OversizedError."""
-    return _bounded(wire_bytes(message), message)
+    payload = wire_bytes(message)
+    return payload if len(payload) <= MAX_PAYLOAD_BYTES else _bounded(payload, message)
 
 
 def decode_event(payload: bytes, *, where: str) -> AnyEvent:

@@ -8,7 +8,7 @@ the partition with its number. All but `events.v1` and `processes.v1` are writte
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 from zlib import crc32
 
 import msgspec
@@ -98,7 +98,7 @@ TOPICS: Mapping[str, Topic] = {
 }
 
 
-class TopicRecord(NamedTuple):
+class TopicRecord(msgspec.Struct, frozen=True, gc=False):
     """A record for one of a shard's partitions. The topic is without its deployment's prefix."""
 
     topic: str

@@ -36,9 +36,12 @@ class TransactionalWriter:
         async with self._producer.transaction():
             sent = [
                 await self._producer.send(
-                    TOPICS[topic].on(self._chain_id), key=key, value=value, partition=partition
+                    TOPICS[each.topic].on(self._chain_id),
+                    key=each.key,
+                    value=each.value,
+                    partition=each.partition,
                 )
-                for topic, key, value, partition in records
+                for each in records
             ]
             await asyncio.gather(*sent)
         self._begins_at_s = clock() + _MARKED_S

@@ -79,7 +79,14 @@ def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord,
 
 
 def _written(shard: ShardId, outputs: Iterable[Output]) -> tuple[TopicRecord, ...]:
-    return tuple([record for output in outputs for record in _writer(type(output))(shard, output)])
+    records: list[TopicRecord] = []
+    for output in outputs:
+        kind = type(output)
+        if kind is Rewound:
+            records += _rewound(shard, output)
+        else:
+            records.append(_writer(kind)(shard, output))
+    return tuple(records)
 
 
 def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:
@@ -94,21 +101,22 @@ def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> 
     return TopicRecord(DEAD_LETTERS.name, keys.dead_letter(shard, offset).encode(), encode(letter), shard)
 
 
-def _rewound(shard: ShardId, output: Rewound) -> tuple[TopicRecord, ...]:
+def _rewound(shard: ShardId, output: Output) -> list[TopicRecord]:
+    """Tell on every topic of outputs that a branch has ended."""
     value = encode(output)
-    return tuple(TopicRecord(topic.name, keys.REWOUND.encode(), value, shard) for topic in OUTPUTS)
+    return [TopicRecord(topic.name, keys.REWOUND.encode(), value, shard) for topic in OUTPUTS]
 
 
-def _view_removed(shard: ShardId, output: ViewRemoved) -> tuple[TopicRecord]:
-    return (TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard),)
+def _view_removed(shard: ShardId, output: ViewRemoved) -> TopicRecord:
+    return TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard)
 
 
-def _view(shard: ShardId, output: View) -> tuple[TopicRecord]:
-    return (TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard),)
+def _view(shard: ShardId, output: View) -> TopicRecord:
+    return TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
 
 
-def _trade(shard: ShardId, output: TradeSeen) -> tuple[TopicRecord]:
-    return (TopicRecord(SWAPS.name, _key_of_pool(output.traded_at), encode(output), shard),)
+def _trade(shard: ShardId, output: TradeSeen) -> TopicRecord:
+    return TopicRecord(SWAPS.name, _key_of_pool(output.traded_at), encode(output), shard)
 
 
 @lru_cache(maxsize=1_024)
@@ -117,27 +125,26 @@ def _key_of_pool(pool: PoolId) -> bytes:
     return keys.pool(pool).encode()
 
 
-def _intent(shard: ShardId, output: SubmitTransaction) -> tuple[TopicRecord]:
-    return (TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard),)
+def _intent(shard: ShardId, output: SubmitTransaction) -> TopicRecord:
+    return TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard)
 
 
-def _decision(shard: ShardId, output: Output) -> tuple[TopicRecord]:
-    return (TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard),)
+def _decision(shard: ShardId, output: Output) -> TopicRecord:
+    return TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard)
 
 
-_WRITERS: Mapping[type[Output], Callable[[ShardId, Any], tuple[TopicRecord, ...]]] = {
-    Rewound: _rewound,
+_WRITERS: Mapping[type[Output], Callable[[ShardId, Any], TopicRecord]] = {
     ViewRemoved: _view_removed,
     View: _view,
     TradeSeen: _trade,
     SubmitTransaction: _intent,
     Output: _decision,
 }
-"""How outputs are written: the first that an output is of."""
+"""How outputs are written that become one record: the first that an output is of."""
 
 
 @cache
-def _writer(kind: type[Output]) -> Callable[[ShardId, Any], tuple[TopicRecord, ...]]:
+def _writer(kind: type[Output]) -> Callable[[ShardId, Any], TopicRecord]:
     """Return the encoder of a type of outputs, looked up once per type."""
     return next(write for base, write in _WRITERS.items() if issubclass(kind, base))
 

@@ -1,6 +1,6 @@
 """Make the views of pools and NFTs, and the records of swaps, that a shard publishes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -39,13 +39,15 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
 
     def show_swaps(
         self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
-    ) -> Iterator[SwapSeen]:
+    ) -> list[SwapSeen]:
         """Return each swap in a published pool."""
         published = self._published(shard)
+        shown: list[SwapSeen] = []
         for log, swap in swaps:
             assert isinstance(swap, Swapped)
             if swap.address in published:
-                yield _show_swap(log, swap, now)
+                shown.append(_show_swap(log, swap, now))
+        return shown
 
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
         """Value the NFTs of a book that have or are owed anything; the book says why others cannot be valued."""
