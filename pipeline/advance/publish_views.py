@@ -127,7 +127,7 @@ def changed_views_if_possible(
 
 def _named(shard: Shard, books: AbstractSet[BookId]) -> list[Policy]:
     """Return the policies of some books, in the order of all."""
-    found = (shard.tables.find(keys.policy(book), Policy) for book in sorted(books))
+    found = [shard.tables.find(keys.policy(book), Policy) for book in sorted(books)]
     return [policy for policy in found if policy is not None]
 
 
@@ -166,8 +166,8 @@ def _moved(former: Mapping[BookId, ShownBook], present: Mapping[BookId, ShownBoo
 def _has_moved(former: ShownBook, shown: ShownBook) -> bool:
     if shown.touched is not None:
         return any(shown.touched)
-    before, after = ([each.position_faces for each in book.items] for book in (former, shown))
-    return before != after or None in before
+    before = [each.position_faces for each in former.items]
+    return before != [each.position_faces for each in shown.items] or None in before
 
 
 def _told_positions(

@@ -1,6 +1,6 @@
 """List what a shard publishes views of: pools, positions and inventories, as its state has them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -105,7 +105,7 @@ def shown_pools(shard: Shard) -> Mapping[str, tuple[VenueViews, Entry]]:
 
 def shown_book(shard: Shard, policy: Policy) -> ShownBook:
     """Collect what a shard shows of a book now."""
-    stock, items = next(_stock(shard, policy), None), []
+    stock, items = _stock(shard, policy), []
     news: list[object] = []
     for place, venue in enumerate(venues_of(policy.chain)):
         if venue.views is not None:
@@ -214,15 +214,15 @@ def route_writes(shard: Shard) -> tuple[int, ...]:
     return shard.tables.writes(keys.route.family)
 
 
-def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
+def _stock(shard: Shard, policy: Policy) -> Stock | None:
     if why_unknown(shard, policy) is not None:
-        return
+        return None
     try:
-        yield stock_of(shard, policy)
+        return stock_of(shard, policy)
     except MemoryError:  # of the machine, not of the book
         raise
     except Exception:  # noqa: BLE001 - the book tells why at its next block
-        return
+        return None
 
 
 def by_item(books: Iterable[ShownBook]) -> dict[str, tuple[VenueViews, Policy, HeldItem]]:

@@ -47,14 +47,14 @@ def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address,
     base_value, value = values.get(policy.base, 0), sum(values.values())
     return Stock(
         parts=tuple(parts),
-        holdings=tuple(_holding(token, kinds) for token, kinds in net.items()),
+        holdings=tuple([_holding(token, kinds) for token, kinds in net.items()]),
         prices=prices,
         values_quote=values,
         base_amount=RawAmount(totals.get(policy.base, 0)),
         quote_amount=RawAmount(
-            sum(values.get(token, 0) for token in (policy.quote, *policy.quote_equivalents))
+            sum([values.get(token, 0) for token in (policy.quote, *policy.quote_equivalents)])
         ),
-        unpriced=tuple(token for token, amount in totals.items() if amount and token not in prices),
+        unpriced=tuple([token for token, amount in totals.items() if amount and token not in prices]),
         base_price=prices[policy.base],
         base_value_quote=RawAmount(base_value),
         value_quote=RawAmount(value),

@@ -43,7 +43,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
         return any(each.role == role for each in self.contracts)
 
 
-class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
+class ChainProfile(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """The chain's part of every policy: what is the same for all books of a deployment."""
 
     chain_id: ChainId

@@ -30,6 +30,10 @@ class _OpenFrame:
         self.overwritten = overwritten
 
 
+def _block_of(head: Value | None) -> BlockRef | None:
+    return head.block if isinstance(head, Head) else None
+
+
 class Tables(Remembered):
     """All entries of one shard, with the means to rewind them and to list their changes."""
 
@@ -38,6 +42,8 @@ class Tables(Remembered):
         self._entries = {key: value for key, value in (entries or {}).items() if type(value) is not Frame}
         self._groups = grouped(self._entries)
         super().__init__(WrittenKeys(self._groups))
+        self.head = _block_of(self._entries.get(keys.HEAD))
+        """The last block that attached."""
         self._frames: dict[BlockNumber, _OpenFrame] = {}
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
@@ -84,12 +90,6 @@ class Tables(Remembered):
     def entries(self) -> Mapping[str, Value]:
         """Return every entry but the frames, for checks and tests."""
         return self._entries
-
-    @property
-    def head(self) -> BlockRef | None:
-        """The last block that attached."""
-        head = self._entries.get(keys.HEAD)
-        return head.block if isinstance(head, Head) else None
 
     def branch_hash(self, number: BlockNumber) -> Hash | None:
         """Return the hash at a height of the branch that the shard follows, as far back as its frames reach."""
@@ -269,6 +269,8 @@ class Tables(Remembered):
 
     def _set(self, place: Place, key: str, value: Value | None) -> None:
         self._count_write(place)
+        if key == keys.HEAD:
+            self.head = _block_of(value)
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)

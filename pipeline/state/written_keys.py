@@ -17,6 +17,8 @@ class WrittenKeys:
         self._count = 0
         self.followed: dict[str, dict[str, int]] = {}
         """By family or prefix that has a reader, the number of each key's last write, the latest last."""
+        self._latest: dict[str, int] = {}
+        """By the same, the number of the last write."""
         self._read: dict[tuple[str, str], int] = {}
         """By family or prefix, and reader, the number of the last write that the reader has received."""
 
@@ -25,7 +27,7 @@ class WrittenKeys:
         self._count += 1
         writes = self.followed[under]
         writes.pop(key, None)
-        writes[key] = self._count
+        writes[key] = self._latest[under] = self._count
 
     def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
         """Return the keys written under these since a reader's last call; at first all that exist."""
@@ -34,9 +36,12 @@ class WrittenKeys:
             last = self._read.get((under, reader))
             if last is None:
                 self.followed.setdefault(under, {})
+                self._latest.setdefault(under, 0)
                 taken |= dict.fromkeys(self._all(under))
-            elif next(reversed(self.followed[under].values()), 0) > last:
+            elif self._latest[under] > last:
                 taken |= dict.fromkeys(self._since(under, last))
+            else:
+                continue
             self._read[under, reader] = self._count
         return taken
 
