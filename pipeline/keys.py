@@ -17,6 +17,8 @@ from pipeline.errors import ImpossibleFactError
 from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, PoolId, ShardId, TokenId
 
 Parts = TypeVarTuple("Parts")
+KEPT_KEYS: Final = 2_048
+"""How many keys are kept of a kind of which each block asks for the same few again."""
 
 
 class Kind(Protocol[*Parts]):
@@ -37,8 +39,8 @@ class Kind(Protocol[*Parts]):
         """Parse a key into its parts; the last part is the whole rest. Raises: ImpossibleFactError."""
 
 
-def kind(family: str, *readers: type[str] | type[int]) -> Any:
-    """Make a kind of key with one to four parts, each a text or a number; a venue makes its own kinds. A plain function builds fastest."""
+def kind(family: str, *readers: type[str] | type[int], kept: int = 0) -> Any:
+    """Make a kind of key with one to four parts, each a text or a number; a venue makes its own. The keys asked for last, `kept` of them, are not built anew."""
     begins = f"{family}/"
     build: Any = (
         lambda a: f"{begins}{a}",
@@ -46,7 +48,6 @@ def kind(family: str, *readers: type[str] | type[int]) -> Any:
         lambda a, b, c: f"{begins}{a}/{b}/{c}",
         lambda a, b, c, d: f"{begins}{a}/{b}/{c}/{d}",
     )[len(readers) - 1]
-
     all_texts = all(read is str for read in readers)
 
     def parse(key: str) -> tuple[str | int, ...]:
@@ -60,6 +61,7 @@ def kind(family: str, *readers: type[str] | type[int]) -> Any:
         except ValueError as error:
             raise ImpossibleFactError(f"{key!r} has a part that cannot be read: {error}") from error
 
+    build = lru_cache(maxsize=kept)(build) if kept else build  # a plain function builds fastest
     build.family, build.parse = family, parse
     build.matches = lambda key: key.startswith(begins)
     build.under = lambda first: f"{begins}{first}"
@@ -83,25 +85,24 @@ def group_of(key: str) -> str:
 
 
 # ------------------------------------------------------------------ items, and the views of them
-pool: Kind[PoolId] = kind("pool", str)
+pool: Kind[PoolId] = kind("pool", str, kept=KEPT_KEYS)
 position: Kind[Address, TokenId] = kind("position", str, int)
 """By the contract that numbers positions, and a position's number."""
 balance: Kind[Address, Address] = kind("balance", str, str)
 """By account and token."""
 token: Kind[Address] = kind("token", str)
-book: Kind[BookId] = kind("book", str)
-counted_balances: Kind[BookId] = kind("counted-balances", str)
-cell: Kind[PoolId] = kind("cell", str)
-basis: Kind[BookId] = kind("basis", str)
-watched: Kind[BookId] = kind("watched", str)
-told: Kind[BookId, int] = kind("told", str, int)
-"""By book, and the index of a venue."""
-prices: Kind[BookId] = kind("prices", str)
-stock: Kind[BookId] = kind("stock", str)
-unknown: Kind[BookId] = kind("unknown", str)
-missing: Kind[BookId] = kind("missing", str)
-summed: Kind[BookId, int] = kind("summed", str, int)
-"""By book, and the index of a venue."""
+book: Kind[BookId] = kind("book", str, kept=KEPT_KEYS)
+counted_balances: Kind[BookId] = kind("counted-balances", str, kept=KEPT_KEYS)
+cell: Kind[PoolId] = kind("cell", str, kept=KEPT_KEYS)
+basis: Kind[BookId] = kind("basis", str, kept=KEPT_KEYS)
+watched: Kind[BookId] = kind("watched", str, kept=KEPT_KEYS)
+prices: Kind[BookId] = kind("prices", str, kept=KEPT_KEYS)
+stock: Kind[BookId] = kind("stock", str, kept=KEPT_KEYS)
+unknown: Kind[BookId] = kind("unknown", str, kept=KEPT_KEYS)
+missing: Kind[BookId] = kind("missing", str, kept=KEPT_KEYS)
+told: Kind[BookId, int] = kind("told", str, int, kept=KEPT_KEYS)
+summed: Kind[BookId, int] = kind("summed", str, int, kept=KEPT_KEYS)
+"""Both by book, and the index of a venue."""
 POLICIES: Final = "policies"
 BOOK_ACCOUNTS: Final = "book-accounts"
 NATIVE_SUM: Final = "native-sum"
@@ -124,13 +125,13 @@ SHARD: Final = "shard"
 HEAD: Final = "head"
 observation: Kind[PoolId, int] = kind("observation", str, int)
 route: Kind[str] = kind("route", str)
-path: Kind[BookId] = kind("path", str)
+path: Kind[BookId] = kind("path", str, kept=KEPT_KEYS)
 quarantine: Kind[str] = kind("quarantine", str)
 receipt: Kind[Hash] = kind("receipt", str)
 allowance: Kind[Address, Address, Address] = kind("allowance", str, str, str)
 """By owner, token and spender."""
 cost: Kind[BookId] = kind("cost", str)
-volatility: Kind[BookId] = kind("volatility", str)
+volatility: Kind[BookId] = kind("volatility", str, kept=KEPT_KEYS)
 warned: Kind[BookId] = kind("warned", str)
 departure: Kind[str] = kind("departure", str)
 """By the item that left a book."""
@@ -142,8 +143,8 @@ sequencer: Kind[Address] = kind("sequencer", str)
 frame: Kind[BlockNumber] = kind("frame", int)
 
 # ------------------------------------------------------------------ effects part
-effects: Kind[BookId] = kind("effects", str)
-plan: Kind[BookId] = kind("plan", str)
+effects: Kind[BookId] = kind("effects", str, kept=KEPT_KEYS)
+plan: Kind[BookId] = kind("plan", str, kept=KEPT_KEYS)
 intent: Kind[str] = kind("intent", str)
 """By the intent's digest."""
 dry_run: Kind[BookId] = kind("dry-run", str)
@@ -154,13 +155,13 @@ HALTED: Final = "halted"
 HIGHEST: Final = "highest-head"
 SET_ASIDE: Final = "set-aside"
 WRITER: Final = "writer"
-policy: Kind[BookId] = kind("policy", str)
+policy: Kind[BookId] = kind("policy", str, kept=KEPT_KEYS)
 rules: Kind[int] = kind("rules", int)
 passed: Kind[Offset] = kind("passed", int)
 """By the offset of the unreadable record."""
 checked: Kind[str] = kind("checked", str)
 skipped_checks: Kind[PoolId] = kind("skipped-checks", str)
-pause: Kind[str] = kind("pause", str)
+pause: Kind[str] = kind("pause", str, kept=KEPT_KEYS)
 """By scope."""
 resumed: Kind[str] = kind("resumed", str)
 gift: Kind[str] = kind("gift", str)

@@ -9,7 +9,7 @@ from pipeline import keys
 from pipeline.advance.block import advance_block
 from pipeline.advance.departures import report_departures
 from pipeline.advance.dry_runs import apply_dry_run
-from pipeline.advance.endings import end_plans, ending
+from pipeline.advance.endings import NO_ENDING, end_plans, ending
 from pipeline.advance.operators import apply_policy, operate, quarantined_before, released
 from pipeline.advance.order_settlements import apply_order_statement
 from pipeline.advance.passed_blocks import advance_run
@@ -129,9 +129,9 @@ def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Provenance,
     now = _provenance(shard, offset, head, chain)
     if followed.arrival is not Arrival.APPLIES:
         return now, _not_applied(shard, event, followed.arrival, now)
-    ended = tuple(end_plans(shard, ends, now))
+    ended = tuple(end_plans(shard, ends, now)) if ends is not NO_ENDING else ()
     applied = _applied(shard, event, followed, chain or profile(shard.tables), now)
-    return now, (*ended, *applied, *released(shard, held, now))
+    return now, (*ended, *applied, *released(shard, held, now)) if ended or held else applied
 
 
 def _applied(

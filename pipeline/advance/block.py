@@ -38,7 +38,8 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     for venue, block in zip(of_venues, blocks, strict=True):
         if block.swaps and venue.views is not None:
             outputs += venue.views.show_swaps(shard, block.swaps, now)
-    outputs += quarantine_alerts(tracked.quarantined, now)
+    if tracked.quarantined:
+        outputs += quarantine_alerts(tracked.quarantined, now)
     if event.logs:
         for venue in of_venues:
             outputs += venue.unsolicited(shard, event, now)

@@ -71,15 +71,18 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     stock = stock_of(shard, policy)
     moved = outside_hedge(policy, stock)
     path = walk_path(path, moved, policy, context.block.timestamp_s, stranded=is_stranded(context))
-    goes_on = policy.mode == "live" and not gives_way(context, stock)
-    carried = list(continue_plan(context, stock, path)) if goes_on else []
-    carried = [with_cost(shard, said, deviation_bps(moved, policy)) for said in carried]
+    carried: list[Output] = []
+    if policy.mode == "live" and not gives_way(context, stock):
+        deviation = deviation_bps(moved, policy)
+        carried = [with_cost(shard, said, deviation) for said in list(continue_plan(context, stock, path))]
     judgement = refused_for_busy_signer(context, _judge(context, path, stock, moved))
     if not is_hedge(judgement):
         stock = moved
     yield from report_health(context)
-    yield from carried
-    yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
+    if carried:
+        yield from carried
+        path = replace(path, finished_plan=_finished(carried, path))
+    yield from _conclude(context, path, stock, judgement)
 
 
 def _suspend(context: BookContext, path: BookPath, unknown: Unknown) -> Iterator[Output]:

@@ -29,14 +29,14 @@ class Ending(msgspec.Struct, frozen=True):
     """Of whose plans, ended ones too, nobody will tell any more what became of their transactions."""
 
 
-_NONE: Final = Ending()
+NO_ENDING: Final = Ending()
 
 
 def ending(shard: Shard, event: AnyEvent) -> Ending:
     """Find the plans that cannot continue after an event, before it is applied."""
     match event:
         case BlockSeen():
-            return _NONE
+            return NO_ENDING
         case Resumed(scope=keys.SHARD):
             return _all_forgotten(shard)
         case BlocksReverted(to=to) if shard.tables.begins_above(to.number):
@@ -46,7 +46,7 @@ def ending(shard: Shard, event: AnyEvent) -> Ending:
         case PolicySet(policy=policy) if _leaves(shard, policy):
             return Ending(_outcomes(shard, "policy_replaced", policy.book))
         case _:
-            return _NONE
+            return NO_ENDING
 
 
 def _all_forgotten(shard: Shard) -> Ending:

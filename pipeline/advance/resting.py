@@ -45,7 +45,7 @@ def end_rests(shard: Shard, block: BlockRef | None = None) -> AbstractSet[str]:
     if written:
         _note_writes(shard, written)
         for venue in venues(tables):
-            rests.note_measures(dict(venue.measures(tables, written.keys())))
+            rests.note_measures(venue.measures(tables, written.keys()))
     if block is not None:
         at_s = block.timestamp_s
         rests.note_measures({_TIME: at_s, _TIME_BACK: -at_s, _NUMBER: block.number})

@@ -228,7 +228,7 @@ class Venue(Protocol):
         The more halvings, the narrower. Raises: ImpossibleFactError where something is not followed.
         """
 
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Mapping[str, int]:
         """Return the present measures, which spans bound, of the pools among these keys."""
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:

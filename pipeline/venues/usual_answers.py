@@ -117,10 +117,10 @@ class NoPools:
         del shard, policy, halvings
         return {}
 
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Mapping[str, int]:
         """Return nothing, likewise."""
         del tables, written
-        yield from ()
+        return {}
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Return None: there is no price."""

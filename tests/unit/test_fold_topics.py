@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.messages.views import Rewound, ViewRemoved
 from pipeline.units import ShardId
-from streams.kafka.topics import DECISIONS, OUTPUTS, TOPICS
+from streams.kafka.topics import DECISIONS, OUTPUTS, TOPICS, TopicRecord
 from streams.work.fold import _written
 
 KINDS = sorted({kind for topic in OUTPUTS for kind in topic.messages}, key=lambda kind: kind.__name__)
@@ -48,7 +48,7 @@ def test_no_output_is_without_a_topic():
 @given(structs(ViewRemoved), st.sampled_from(["pool-states", "positions", "books"]))
 def test_what_is_gone_becomes_a_tombstone(removed, view):
     [record] = _written(ShardId(3), [type(removed)(**{**_fields(removed), "topic": view})])
-    assert record == (f"{view}.v1", removed.key.encode(), None, 3)
+    assert record == TopicRecord(f"{view}.v1", removed.key.encode(), None, ShardId(3))
 
 
 def _fields(message: ViewRemoved) -> dict[str, object]:

@@ -4,9 +4,9 @@ Until the price comes to an end of any of their ranges, the liquidity in range m
 so a bound is wider by one unit per NFT. Fees inside a range grow by no more than the pool's, wherever the price has been in between.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import msgspec
@@ -182,15 +182,19 @@ def _bounds(pool: PoolId, state: Pool, prices: _Prices, grows: tuple[int, int] |
     return bounds
 
 
-def measures(tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+def measures(tables: Tables, written: AbstractSet[str]) -> Mapping[str, int]:
     """Return the present measures of the pools among written entries."""
-    for key in [each for each in written if keys.pool.matches(each)]:
-        state = tables.find(key, Pool)
+    found: dict[str, int] = {}
+    for key in written:
+        state = tables.find(key, Pool) if keys.pool.matches(key) else None
         if state is not None:
-            values = state.sqrt_price_x96, -state.sqrt_price_x96, state.growth0_x128, state.growth1_x128
-            yield from zip(_names(keys.pool_of(key)), values, strict=True)
+            rises, falls, growth0, growth1 = _names(keys.pool_of(key))
+            found[rises], found[falls] = state.sqrt_price_x96, -state.sqrt_price_x96
+            found[growth0], found[growth1] = state.growth0_x128, state.growth1_x128
+    return found
 
 
+@lru_cache(maxsize=1_024)
 def _names(pool: PoolId) -> tuple[str, str, str, str]:
     """Name a pool's measures: its price upwards and downwards, and the growth of its fees."""
     return f"{pool} rises to", f"{pool} falls to", f"{pool} growth0", f"{pool} growth1"

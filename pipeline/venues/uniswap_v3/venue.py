@@ -153,7 +153,7 @@ class UniswapV3(NothingPerBlock):
         """Bound each of a book's pools whose NFTs can be bounded."""
         return spans_of(shard, policy, self._at, halvings)
 
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Mapping[str, int]:
         """Return prices and fee growths of the pools that were written."""
         return measures(tables, written)
 

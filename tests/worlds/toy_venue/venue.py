@@ -106,9 +106,9 @@ class ToyVenue(NamedItemsOnly, NothingPerBlock):
         del shard, policy, halvings
         return {}
 
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Mapping[str, int]:
         del tables, written
-        yield from ()
+        return {}
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         return held_shares(shard, policy, self.name)
