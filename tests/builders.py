@@ -163,7 +163,7 @@ class ToyChain:
     def __init__(self, seed: int, depth: int = 10**21) -> None:
         """Create the pool, with a stranger's liquidity from tick -1000 to 1000."""
         self.random = random.Random(seed)
-        self.salt = ""
+        self.salt, self.idle_s = "", 0
         self.head = BlockRef(
             number=BlockNumber(99), hash=Hash(topic(99)), parent_hash=Hash(topic(98)), timestamp_s=START_S
         )
@@ -218,8 +218,9 @@ class ToyChain:
             number=BlockNumber(number),
             hash=Hash("0x" + unique),
             parent_hash=self.head.hash,
-            timestamp_s=Seconds(self.head.timestamp_s + 12),
+            timestamp_s=Seconds(self.head.timestamp_s + 12 + self.idle_s),
         )
+        self.idle_s = 0
         for _ in range(operations):
             self.random.choice(
                 [

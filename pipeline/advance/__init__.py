@@ -130,16 +130,22 @@ def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Provenance,
     if followed.arrival is not Arrival.APPLIES:
         return now, _not_applied(shard, event, followed.arrival, now)
     ended = tuple(end_plans(shard, ends, now)) if ends is not NO_ENDING else ()
-    applied = _applied(shard, event, followed, chain or profile(shard.tables), now)
+    applied = _applied(shard, event, followed, chain or profile(shard.tables), now, former=head)
     return now, (*ended, *applied, *released(shard, held, now)) if ended or held else applied
 
 
 def _applied(
-    shard: Shard, event: AnyEvent, followed: Followed, chain: ChainProfile | None, now: Provenance
+    shard: Shard,
+    event: AnyEvent,
+    followed: Followed,
+    chain: ChainProfile | None,
+    now: Provenance,
+    *,
+    former: BlockRef | None,
 ) -> tuple[Output, ...]:
     match event:
         case BlockSeen() if chain is not None:
-            return advance_block(shard, event, chain, now)
+            return advance_block(shard, event, chain, now, former=former)
         case BlocksReverted():
             return rewind(shard, event, followed.rewound, now)
         case Observed():

@@ -13,7 +13,7 @@ from pipeline.book.sequencer import keep_uptime
 from pipeline.follow.decode import decode
 from pipeline.follow.quarantine import quarantined
 from pipeline.follow.track import FailedItems, track
-from pipeline.messages.base import Output
+from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.decisions import Quarantined, ShardHalted
 from pipeline.messages.entries import Halted
@@ -25,8 +25,10 @@ from pipeline.venues.port import VenueBlock
 from pipeline.venues.registry import venues
 
 
-def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance) -> tuple[Output, ...]:
-    """Apply a block, quiet or not: it also moves the clock."""
+def advance_block(
+    shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance, *, former: BlockRef | None
+) -> tuple[Output, ...]:
+    """Apply a block, quiet or not: it also moves the clock. `former`: the one before, if the shard has one."""
     items, of_venues = FailedItems(shard), venues(shard.tables)
     blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in of_venues]
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
@@ -48,7 +50,12 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     end_rests(shard, event.block)
     for policy in shard.rests.awake():
         context = BookContext(
-            shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now
+            shard=shard,
+            policy=policy,
+            block=event.block,
+            base_fee_wei=event.base_fee_wei,
+            now=now,
+            former=former,
         )
         outputs += judge_book(context, tracked)
     outputs += halt_if_too_many(shard, chain, now)

@@ -26,6 +26,8 @@ class BookContext(msgspec.Struct, frozen=True, kw_only=True):
     block: BlockRef
     base_fee_wei: Wei
     now: Provenance
+    former: BlockRef | None = None
+    """The block before; None for the shard's first, and where nothing is carried on."""
     kind: GoalKind = "rerange"
     """What the plan at hand is for: it says how the book acts."""
 

@@ -18,6 +18,7 @@ from pipeline.advance.preemption import gives_way
 from pipeline.advance.price_doubts import refuse_prices
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import begin_rest
+from pipeline.advance.standstill import leave_out_standstill
 from pipeline.advance.unvalued import continue_in_need, judge_in_need, stock_in_need
 from pipeline.advance.value_feeds import why_undated
 from pipeline.book.inventory import Stock, Tracked
@@ -58,6 +59,7 @@ def judge_book(context: BookContext, tracked: Tracked) -> tuple[Output, ...]:
 def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     shard, policy = context.shard, context.policy
     path = _path(context)
+    leave_out_standstill(context)
     count_cost(context, tracked)
     unknown = _why_unread(shard, policy)
     if unknown is not None:

@@ -67,10 +67,21 @@ def mend(context: BookContext, plan: Plan, broken: Broken) -> Moving:
     record_busy_signer(context, broken.outcome)
     if never_sent(plan, context.shard.tables):
         return (yield from _give_up_unsent(context, plan, broken))
-    plan = forget_broken(context, plan, broken)
+    plan = _without_expired_wait(forget_broken(context, plan, broken), broken)
     detail = f"{broken.step}: {step_outcome_text(broken.outcome)}"
     failed = GuardRefusal(reason="step_failed", detail=detail)
     return (yield from stall(context, plan, broken.phase, failed))
+
+
+def _without_expired_wait(plan: Plan, broken: Broken) -> Plan:
+    """Begin a wait anew where the signer refused an intent as expired: at the blocks that led to it nothing could be signed any more.
+
+    So it is after the node was away: the shard takes in blocks that the signer has long passed.
+    """
+    outcome = broken.outcome
+    if isinstance(outcome, SignerRefused) and outcome.reason == "expired":
+        return replace(plan, stalled_since_s=None)
+    return plan
 
 
 def forget_broken(context: BookContext, plan: Plan, broken: Broken) -> Plan:

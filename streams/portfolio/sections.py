@@ -200,7 +200,7 @@ class RerangeSection(Section):
     on_stall: StallPolicy = "hold_and_alert"
     """What to do when a plan cannot go on in the middle: wait; mint without the swap; leave the tokens in the wallet and publish an alert."""
     stall_after: Duration = Seconds(600)
-    """How long a plan may be stalled before `on_stall` applies; an outage of the chain's sequencer does not count."""
+    """How long a plan may be stalled before `on_stall` applies; an outage of the chain or its sequencer does not count."""
     large_swaps: LargeSwaps = "split"
     """What to do with a swap so large that a sandwich of it would pay: split it into smaller steps; send it through a private relay only; refuse it."""
 
