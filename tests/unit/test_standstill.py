@@ -55,9 +55,9 @@ def test_a_plan_goes_on_after_an_outage_of_the_chain(on_stall: StallPolicy) -> N
     desk = in_the_middle(book(on_stall), before="withdraw")
     held(desk)
     desk.watcher.chain.idle_s = OUTAGE_S
-    desk.watcher.base_fee_wei = 10**9
     desk.block()
     assert not desk.said(PlanClosed)
+    desk.watcher.base_fee_wei = 10**9
     while not desk.said(PlanClosed):
         desk.block()
     assert [each.outcome for each in desk.said(PlanClosed)][:1] == [Done()]
@@ -147,6 +147,8 @@ def test_a_hedges_leg_is_not_taken_back_because_no_block_came() -> None:
     desk.block()
     desk.block()
     desk.chain.idle_s = OUTAGE_S
+    desk.block()
+    desk.block()
     desk.fails = set()
     for _ in range(10):
         desk.block()
@@ -168,6 +170,6 @@ def test_what_a_signer_refuses_as_expired_does_not_count_either(reason: str) -> 
         assert desk.said(PlanClosed)[0].outcome == Stalled(phase="swap", reason="step_failed")
         return
     assert not desk.said(PlanClosed)
-    for _ in range(12):
+    while not desk.said(PlanClosed):
         desk.block()
     assert [each.outcome for each in desk.said(PlanClosed)][:1] == [Done()]
