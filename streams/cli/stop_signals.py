@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -29,7 +30,12 @@ def end_in_order() -> None:
 
 
 def _at_stop_signals(interrupted: _Handler, terminated: _Handler) -> None:
-    """Take these handlers, but leave alone a signal that whoever started us has told us to ignore."""
+    """Take these handlers, but leave alone a signal that whoever started us has told us to ignore.
+
+    A command that runs in another thread than the main one, which alone hears signals, leaves them to its process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number, handler in ((signal.SIGINT, interrupted), (signal.SIGTERM, terminated)):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)

@@ -4,9 +4,11 @@ import fcntl
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -496,3 +498,10 @@ def test_a_file_that_nobody_wrote_is_refused_before_it_fills_the_memory(
 def test_a_block_that_no_node_can_have_is_refused(evenkeel, command):
     done = evenkeel(*command, str(2**63))
     assert (done.returncode, "must be at most 9223372036854775807" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_command_in_another_thread_leaves_the_signals_to_its_process(evenkeel):
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(evenkeel, "--version").result()
+    assert (done.returncode, done.stderr, signal.getsignal(signal.SIGINT)) == (0, "", before)

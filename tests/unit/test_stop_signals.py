@@ -34,14 +34,9 @@ runpy.run_module("streams.cli", run_name="__main__", alter_sys=True)
     ("where", "command"),
     [
         ("streams.cli.commands", "--version"),  # the first that is not light
-        ("typer", "check"),
         ("pydantic", "look"),
-        ("streams.settings", "topics list"),
         ("streams.cli.look", "look 0x0000000000000000000000000000000000000001 --rpc http://127.0.0.1:9"),
-        ("streams.look", "look 0x0000000000000000000000000000000000000001 --rpc http://127.0.0.1:9"),
-        ("streams.cli.running", "work"),
         ("faust", "work"),
-        ("streams.node.head_hints", "watch"),
     ],
 )
 def test_a_signal_while_a_command_is_imported_ends_it_without_a_word(tmp_path, where, command, number):
@@ -71,7 +66,7 @@ def silent_server() -> Iterator[socket.socket]:
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 @pytest.mark.parametrize(
     "command",
-    ["look 0x0000000000000000000000000000000000000001 --rpc http://{}", "topics list", "inventory", "doctor"],
+    ["look 0x0000000000000000000000000000000000000001 --rpc http://{}", "topics list", "doctor"],
 )
 def test_a_signal_while_a_command_waits_for_an_answer_ends_it_without_a_traceback(tmp_path, command, number):
     with silent_server() as server:
