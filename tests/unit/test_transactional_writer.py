@@ -6,10 +6,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from pipeline.units import ChainId, ShardId
-from streams.kafka.topics import STATE, TopicRecord
+from streams.kafka.topics import DECISIONS, STATE, Topic, TopicRecord
 from streams.kafka.transactions import _MARKED_S, TransactionalWriter
 
-RECORD = TopicRecord(STATE.name, b"k", b"v", ShardId(0))
+CHAIN = ChainId(1)
+BATCH_RECORDS = 2
+
+
+class Batch:
+    """Takes a few records, as one of aiokafka's takes some bytes."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def append(self, *, timestamp: None, key: bytes, value: bytes) -> object | None:
+        assert (timestamp, key) == (None, b"k")
+        if len(self.values) == BATCH_RECORDS:
+            return None
+        self.values.append(value)
+        return object()
 
 
 class Producer:
@@ -18,7 +33,9 @@ class Producer:
     def __init__(self) -> None:
         self.begun_s: list[float] = []
         self.ended_s: list[float] = []
+        self.sent: list[tuple[str, int, list[bytes]]] = []
         self.confirmed = 0
+        self.confirmed_at_end = 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -28,8 +45,11 @@ class Producer:
         self.confirmed_at_end = self.confirmed
         self.ended_s.append(clock())
 
-    async def send(self, topic: str, **_: Any) -> "asyncio.Task[None]":
-        assert topic == STATE.on(ChainId(1))
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Task[None]":
+        self.sent.append((topic, partition, batch.values))
         return asyncio.create_task(self._confirm())
 
     async def _confirm(self) -> None:
@@ -37,11 +57,15 @@ class Producer:
         self.confirmed += 1
 
 
+def records(topic: Topic, count: int) -> list[TopicRecord]:
+    return [TopicRecord(topic.name, b"k", b"%d" % each, ShardId(3)) for each in range(count)]
+
+
 async def test_a_transaction_waits_until_the_former_one_is_marked() -> None:
     producer: Any = Producer()
-    writer = TransactionalWriter(producer, ChainId(1))
+    writer = TransactionalWriter(producer, CHAIN)
     for _ in range(3):
-        await writer.write([RECORD])
+        await writer.write(records(STATE, 1))
     pauses_s = [
         begun_s - ended_s for ended_s, begun_s in zip(producer.ended_s, producer.begun_s[1:], strict=False)
     ]
@@ -49,7 +73,20 @@ async def test_a_transaction_waits_until_the_former_one_is_marked() -> None:
     assert min(pauses_s) > 0.9 * _MARKED_S
 
 
-async def test_every_send_is_confirmed_before_the_transaction_ends() -> None:
+async def test_every_batch_is_confirmed_before_the_transaction_ends() -> None:
     producer: Any = Producer()
-    await TransactionalWriter(producer, ChainId(1)).write([RECORD] * 3)
-    assert producer.confirmed_at_end == 3
+    await TransactionalWriter(producer, CHAIN).write(records(STATE, 5))
+    assert producer.confirmed_at_end == len(producer.sent) == 3
+
+
+async def test_records_of_a_partition_stay_in_order_and_second_batches_come_last() -> None:
+    producer: Any = Producer()
+    await TransactionalWriter(producer, CHAIN).write([*records(STATE, 5), *records(DECISIONS, 3)])
+    state, decisions = STATE.on(CHAIN), DECISIONS.on(CHAIN)
+    assert producer.sent == [
+        (state, 3, [b"0", b"1"]),
+        (decisions, 3, [b"0", b"1"]),
+        (state, 3, [b"2", b"3"]),
+        (decisions, 3, [b"2"]),
+        (state, 3, [b"4"]),
+    ]
