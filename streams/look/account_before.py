@@ -1,5 +1,6 @@
 """List what an account already has before anything is opened (positions, loans, allowances, pending transactions) and what becomes of each."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from pipeline.errors import UnreadableError
@@ -114,14 +115,17 @@ async def describe_allowances(reader: ContractReader, policy: Policy) -> list[st
     tokens = dict.fromkeys((policy.base, policy.quote, policy.collateral_token))
     found = [(token, *taker) for token in tokens for taker in _spenders(policy)]
     told = await reader.ask([Ask(token, _ALLOWANCE, (policy.owner, taker)) for token, _, taker in found])
-    takers: dict[str, list[str]] = {}
+    takers: dict[str, list[str]] = defaultdict(list)
     for (token, name, _), answer in zip(found, told, strict=True):
         if not isinstance(answer, UnreadableError) and answer[0]:
             what = f"{_amount(policy, token, answer[0])}{_bound(policy, token, answer[0])}"
-            takers.setdefault(what, []).append(name)
-    parts = [f"{' and '.join(names)} take {what}" for what, names in takers.items()]
+            takers[what].append(name)
+    taken: dict[str, list[str]] = defaultdict(list)
+    for what, names in takers.items():
+        taken[" and ".join(names)].append(what)
+    parts = [f"lets {names} take {' and '.join(whats)}" for names, whats in taken.items()]
     owner = words_of(policy)["owner"][0]
-    return [f"book {policy.book}: {owner} already lets {'; '.join(parts)}"] if parts else []
+    return [f"book {policy.book}: {owner} already {', and '.join(parts)}"] if parts else []
 
 
 def _spenders(policy: Policy) -> list[tuple[str, Address]]:

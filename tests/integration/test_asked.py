@@ -311,7 +311,7 @@ def test_what_spenders_may_take_already_is_named(desk, chain, world):
     assert code == 0
     said = [line for line in told.splitlines() if " already lets " in line]
     assert said == [
-        f"book alpha: {owner} already lets the router take any amount of WETH; the position manager take 7.500000 USDC"
+        f"book alpha: {owner} already lets the router take any amount of WETH, and lets the position manager take 7.500000 USDC"
     ]
     assert " already lets " not in desk(odd=world.usdc_high, mode="watch")[1]
     for bound, says in ((8, "within"), (7, "more than")):
