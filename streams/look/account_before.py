@@ -123,7 +123,7 @@ async def describe_allowances(reader: ContractReader, policy: Policy) -> list[st
     taken: dict[str, list[str]] = defaultdict(list)
     for what, names in takers.items():
         taken[" and ".join(names)].append(what)
-    parts = [f"lets {names} take {' and '.join(whats)}" for names, whats in taken.items()]
+    parts = [f"lets {names} take {' and '.join(amounts)}" for names, amounts in taken.items()]
     owner = words_of(policy)["owner"][0]
     return [f"book {policy.book}: {owner} already {', and '.join(parts)}"] if parts else []
 
