@@ -171,7 +171,7 @@ def test_what_a_step_raises_outside_its_guards_halts_the_shard_until_resumed(mon
     shard, routes, offset = deep(1, is_live=False)
     before = dict(shard.tables.entries())
 
-    def broken(*_):
+    def broken(*_, **__):
         shard.tables.put(f"pool/{POOL}", None)
         raise ZeroDivisionError("a test")
 
