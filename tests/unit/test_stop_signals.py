@@ -29,6 +29,13 @@ runpy.run_module("streams.cli", run_name="__main__", alter_sys=True)
 """Runs a command that sends itself a signal when it begins to import a module."""
 
 
+def python(*, interrupts: signal.Handlers) -> list[str]:
+    """Return a command that starts Python with Ctrl-C treated as given: ignored is what background jobs inherit, and so may these tests."""
+    treated = f"signal.signal(signal.SIGINT, signal.{interrupts.name})"
+    again = "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    return [sys.executable, "-c", f"import os, signal, sys; {treated}; {again}"]
+
+
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 @pytest.mark.parametrize(
     ("where", "command"),
@@ -40,7 +47,7 @@ runpy.run_module("streams.cli", run_name="__main__", alter_sys=True)
     ],
 )
 def test_a_signal_while_a_command_is_imported_ends_it_without_a_word(tmp_path, where, command, number):
-    program = [sys.executable, "-c", RUN, where, str(int(number)), *command.split()]
+    program = [*python(interrupts=signal.SIG_DFL), "-c", RUN, where, str(int(number)), *command.split()]
     done = subprocess.run(
         program, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
     )
@@ -72,7 +79,7 @@ def test_a_signal_while_a_command_waits_for_an_answer_ends_it_without_a_tracebac
     with silent_server() as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         env = {**ENVIRONMENT, "EVENKEEL_BROKER": address, "EVENKEEL_RPC_URL": f"http://{address}"}
-        program = [sys.executable, "-m", "streams.cli", *command.format(address).split()]
+        program = [*python(interrupts=signal.SIG_DFL), "-m", "streams.cli", *command.format(address).split()]
         with (
             subprocess.Popen(
                 program, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -87,8 +94,7 @@ def test_a_signal_while_a_command_waits_for_an_answer_ends_it_without_a_tracebac
 
 
 def test_a_signal_that_the_starter_ignores_stays_ignored(tmp_path):
-    ignoring = "import signal, os, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    program = [sys.executable, "-c", ignoring, "-c", RUN, "typer", str(int(signal.SIGINT)), "--version"]
+    program = [*python(interrupts=signal.SIG_IGN), "-c", RUN, "typer", str(int(signal.SIGINT)), "--version"]
     done = subprocess.run(
         program, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
     )
