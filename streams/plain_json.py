@@ -33,9 +33,10 @@ def take_json(text: str | bytes, form: type[T]) -> T:
     except RecursionError:
         raise FileFormError("no JSON: values lie too deep inside each other") from None
     except MALFORMED as error:
-        raise FileFormError(f"no JSON: {_why(str(error))}") from None
+        raise FileFormError(f"no JSON: {why_malformed(str(error))}") from None
     return take_form(written, form)
 
 
-def _why(theirs: str) -> str:
+def why_malformed(theirs: str) -> str:
+    """Reword what msgspec says of bytes that are no JSON."""
     return "it ends too early" if "truncated" in theirs else theirs.removeprefix("JSON is malformed: ")

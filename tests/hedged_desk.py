@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from math import isqrt
+from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from aave_world import NAME, spec_of
 from chain_desk import ChainDesk
 from hedged_play import DOLLAR, ETHER, KEPT, POOL, endow, hedged_on
@@ -66,6 +68,12 @@ def hedged_book(
     world: World, market: AaveContracts, owner: str, hedge: Hedge = HEDGE, usdc: int = DOLLARS
 ) -> Policy:
     return hedged_on(world, owner, spec_of(market), hedge, stall_after_s=120, usdc=usdc)
+
+
+@pytest.fixture(params=list(DEPLOY))
+def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
+    """Deploy Aave V3 on a chain: a test that asks for it runs on each version."""
+    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 class HedgedDesk(ChainDesk):

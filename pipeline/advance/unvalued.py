@@ -75,8 +75,7 @@ def _is_low(context: BookContext) -> bool:
     policy = context.policy
     if not policy.hedge:
         return False
-    health_bps = position_of(context.shard, policy).health_bps
-    return health_bps is not None and health_bps < policy.hedge.act_bps
+    return policy.hedge.is_low(position_of(context.shard, policy).health_bps)
 
 
 def _secures(context: BookContext, plan: Plan | None) -> bool:

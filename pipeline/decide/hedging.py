@@ -39,7 +39,7 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
     if not policy.hedge:
         return None
     held = position_of(shard, policy)
-    if held.health_bps is not None and held.health_bps < policy.hedge.act_bps:
+    if policy.hedge.is_low(held.health_bps):
         return URGENT
     if held.waits:  # for an order: the position is not yet what was asked for
         return None

@@ -80,3 +80,7 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     def ends(self) -> bool:
         """Return whether the hedge ends: the debt is to be repaid and the collateral withdrawn."""
         return self.unwound or not (self.auto or self.ratio_bps)
+
+    def is_low(self, health_bps: int | None) -> bool:
+        """Return whether the debt is secured at once at this health factor; None, of an account without debt, is not low."""
+        return health_bps is not None and health_bps < self.act_bps

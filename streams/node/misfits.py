@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from streams.plain_json import why_malformed
+
 _KINDS: Mapping[str, str] = {
     "object": "an object",
     "array": "a list",
@@ -28,9 +30,7 @@ def misfit(theirs: str) -> str:
         return f"{f'{at.strip()}.'.removeprefix('.')}{field['field']} is missing"
     if "recursion" in theirs:
         return "its values lie too deep inside each other"
-    if "truncated" in theirs:
-        return "it ends too early"
-    return theirs.removeprefix("JSON is malformed: ").replace("`", "")
+    return why_malformed(theirs).replace("`", "")
 
 
 def _kinds(named: str) -> str:

@@ -2,6 +2,7 @@
 
 from cli_desk import desk, kept
 from cli_run import evenkeel
+from hedged_desk import market
 from real_parts import broker, built, cache, chain, node, own_broker, proxy, world
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "desk",
     "evenkeel",
     "kept",
+    "market",
     "node",
     "own_broker",
     "proxy",

@@ -1,11 +1,10 @@
 """A hedge that is ended with an empty wallet, on both versions of Aave's bytecode: collateral buys what is owed, by what the signer allows."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HEDGE, HedgedDesk, steps_of
+from hedged_desk import HEDGE, HedgedDesk, steps_of
 
 from pipeline.messages.account_alerts import HealthLow
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, StepRefused
@@ -19,11 +18,6 @@ from streams.devnet.world import World
 from streams.ended_hedges import unwound
 
 pytestmark = pytest.mark.anvil
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 def test_an_empty_wallet_ends_its_hedge_out_of_collateral_in_rounds(

@@ -1,10 +1,8 @@
 """A hedge whose sale reverts in every block, on both versions of Aave's bytecode: its borrowing is repaid after the configured time."""
 
-from pathlib import Path
-
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HEDGE, HedgedDesk, hedged_book, steps_of
+from hedged_desk import HEDGE, HedgedDesk, hedged_book, steps_of
 from hedged_play import DOLLAR, ETHER
 from msgspec.structs import replace
 
@@ -22,11 +20,6 @@ from streams.devnet.world import World
 pytestmark = pytest.mark.anvil
 
 COMPENSATES = replace(HEDGE, compensate_after_s=Seconds(36), cooldown_s=Seconds(240))
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 class RevertingDesk(HedgedDesk):

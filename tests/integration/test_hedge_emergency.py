@@ -1,11 +1,10 @@
 """A hedge with low health on both versions of Aave's bytecode: its range secures it, and a waiting plan makes way, within the signer's limits."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HEDGE, HedgedDesk, steps_of
+from hedged_desk import HEDGE, HedgedDesk, steps_of
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.outcomes import Done, Left
@@ -22,11 +21,6 @@ FLOOR = HEDGE.floor_bps / 10_000 * 1.3
 """After the gap health is then at the floor."""
 HALF = 1 + (HEDGE.act_bps - 10_000) / 20_000
 """Below it no collateral may be taken out that health rests on."""
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 def liquidity_of(desk: HedgedDesk) -> int:

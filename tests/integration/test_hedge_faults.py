@@ -1,10 +1,8 @@
 """Reasons why a lending market cannot hedge a book are shown by field before the hedge is in force, on both versions' bytecode."""
 
-from pathlib import Path
-
 import pytest
 from followed import node_of
-from hedged_desk import DEPLOY, HEDGE, hedged_book
+from hedged_desk import HEDGE, hedged_book
 from msgspec.structs import replace
 
 from pipeline.messages.policy import Policy
@@ -20,11 +18,6 @@ from streams.node.multicall import MULTICALL3
 from streams.node.venues.registry import hedge_faults
 
 pytestmark = pytest.mark.anvil
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 async def told(chain: Chain, book: Policy) -> list[tuple[str, str]]:

@@ -1,11 +1,10 @@
 """The guards of a hedge on both versions of Aave's bytecode: each refusal has the right reason, and no limit is exceeded."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from aave_world import deployment
-from hedged_desk import DEPLOY, HedgedDesk, steps_of
+from hedged_desk import HedgedDesk, steps_of
 from hedged_play import ETHER
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, StepRefused
@@ -26,11 +25,6 @@ SOURCE = "0x" + "f0" * 20
 SOURCE_CODE = "0x60003560e01c638205bf6a14601a5760005460005260206000f35b60015460005260206000f3"
 """A source of prices: latestTimestamp() tells slot 1, anything else slot 0."""
 TOTAL_SUPPLY = declared("totalSupply()", "uint256")
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 class GuardedDesk(HedgedDesk):

@@ -1,10 +1,8 @@
 """A liquidated hedge on both versions of Aave's bytecode: published, accounted, and paused until its operator resumes it."""
 
-from pathlib import Path
-
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HedgedDesk
+from hedged_desk import HedgedDesk
 from hedged_play import DOLLAR, ETHER
 
 from pipeline import keys
@@ -19,11 +17,6 @@ from streams.devnet.chain import Chain
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 @pytest.mark.parametrize("in_atokens", [False, True])

@@ -1,10 +1,8 @@
 """The whole life of a hedge on both versions of Aave's bytecode: each transaction is checked by the signer's judge and sent by the owner."""
 
-from pathlib import Path
-
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HEDGE, HedgedDesk, hedged_book, steps_of
+from hedged_desk import HEDGE, HedgedDesk, hedged_book, steps_of
 from hedged_play import DOLLAR, ETHER
 from msgspec.structs import replace
 
@@ -18,11 +16,6 @@ from streams.devnet.chain import Chain
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 def test_a_hedge_lives_from_its_first_borrowing_to_nothing(

@@ -1,10 +1,8 @@
 """Low health while feeds are too old, on both versions of Aave's bytecode: the book's, that values an asset, and one that the signer goes by."""
 
-from pathlib import Path
-
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HEDGE, HedgedDesk, steps_of
+from hedged_desk import HEDGE, HedgedDesk, steps_of
 from hedged_play import POOL
 from msgspec.structs import replace
 from price_play import FEED_CODE
@@ -29,11 +27,6 @@ pytestmark = pytest.mark.anvil
 OF_ASSET, OF_BASE = (Address("0x" + "fe" * 19 + last) for last in ("01", "02"))
 MOST_S = Seconds(3_600)
 FLOOR = HEDGE.floor_bps / 10_000 * 1.3
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 def answer(chain: Chain, feed: Address, usd: int, age_s: int = 0) -> None:

@@ -1,10 +1,8 @@
 """A re-range and a step of the hedge in one plan, on both versions of Aave's bytecode: one trade, and a monotone net exposure."""
 
-from pathlib import Path
-
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, HEDGE, HedgedDesk, hedged_book, steps_of
+from hedged_desk import HEDGE, HedgedDesk, hedged_book, steps_of
 from hedged_play import ETHER, FAR
 from msgspec.structs import replace
 
@@ -23,11 +21,6 @@ pytestmark = pytest.mark.anvil
 
 DUST = ETHER // 10**6
 """Interest, and gas that the coin pays."""
-
-
-@pytest.fixture(params=list(DEPLOY))
-def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
-    return DEPLOY[request.param](chain, world, cache=cache)
 
 
 @pytest.mark.parametrize(

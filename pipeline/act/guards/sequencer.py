@@ -33,5 +33,4 @@ def _is_in_need(question: Question) -> bool:
     policy, venue = question.policy, hedge_venue(question.policy)
     if venue is None or not policy.hedge:
         return False
-    health_bps = venue.position(question.shard, policy).health_bps
-    return health_bps is not None and health_bps < policy.hedge.act_bps
+    return policy.hedge.is_low(venue.position(question.shard, policy).health_bps)

@@ -131,7 +131,7 @@ class HedgeActions(MissesNoFees):
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
         """Choose the net exposure to end with; where health is low, to secure what is owed."""
         held, hedge = self._venue.position(shard, policy), need_hedge(policy)
-        if held.health_bps is not None and held.health_bps < hedge.act_bps:
+        if hedge.is_low(held.health_bps):
             move = move_at_once(self._places, shard, policy, stock)
             return hedge_goal(policy, HedgeTerms(move=move, net_base=stock.base_amount))
         if self.left_open(shard, policy):

@@ -107,7 +107,7 @@ class _Sources:
         repaid, supplied = self._from_wallet()
         change = HedgeChange(size=-repaid, collateral=supplied)
         health_bps = self._at.venue.health_after(self._shard, self._policy, change)
-        return health_bps is None or health_bps >= need_hedge(self._policy).act_bps
+        return not need_hedge(self._policy).is_low(health_bps)
 
     def wallet(self) -> int:
         """Value what of the wallet would be repaid and supplied."""
